@@ -1,0 +1,4 @@
+// Command latchwork is the whole product: the server, and the tools beside it.
+package main
+
+func main() {}
