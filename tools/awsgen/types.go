@@ -76,6 +76,8 @@ func (g *generator) emit(files map[string][]byte) error {
 		{"types.gen.go", g.emitTypes},
 		{"enums.gen.go", g.emitEnums},
 		{"handler.gen.go", g.emitHandler},
+		{"api.gen.go", g.emitAPI},
+		{"constraints.gen.go", g.emitConstraints},
 	} {
 		if err := step.emit(); err != nil {
 			return err

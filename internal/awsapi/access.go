@@ -1,0 +1,114 @@
+package awsapi
+
+import (
+	"context"
+	"fmt"
+)
+
+// Key is one condition key with its values.
+type Key struct {
+	Name   string
+	Values []string
+	// Multi marks a key whose type is a list, also when it holds one value.
+	Multi bool
+}
+
+// Resource is one resource that a call acts on.
+type Resource struct {
+	// ARN, or "*" for an operation that acts on no resource in particular.
+	ARN string
+	// Keys belong to this resource only, for example aws:ResourceTag/k.
+	Keys []Key
+}
+
+// Access is an operation's access row: what a caller must be allowed to do.
+// AWS's interface models do not say it; the Service Authorization Reference does.
+type Access struct {
+	// Action is the IAM action, for example "vpc-lattice:CreateService".
+	Action string
+	// Resources names what the call acts on, at least one; each must be allowed.
+	Resources func(context.Context, *Call) ([]Resource, error)
+	// Keys gives the condition keys that hold for all resources; may be nil.
+	Keys func(context.Context, *Call) ([]Key, error)
+	// Exempt says why an operation needs no permission at this point, for
+	// example that the handler asks for it itself. Empty means it does need it.
+	Exempt string
+}
+
+// AccessTable holds access rows by operation name.
+type AccessTable map[string]Access
+
+// Everything is the Resources of operations that act on no resource in
+// particular: List* and their like.
+func Everything(context.Context, *Call) ([]Resource, error) {
+	return []Resource{{ARN: "*"}}, nil
+}
+
+// Targets makes an Access.Resources of a function that takes the operation's own
+// input type.
+func Targets[In any](f func(context.Context, *Call, *In) ([]Resource, error)) func(context.Context, *Call) ([]Resource, error) {
+	return func(ctx context.Context, c *Call) ([]Resource, error) {
+		in, err := inputOf[In](c)
+		if err != nil {
+			return nil, err
+		}
+		return f(ctx, c, in)
+	}
+}
+
+// Target is Targets for an operation that acts on one resource without keys of
+// its own.
+func Target[In any](f func(*Call, *In) string) func(context.Context, *Call) ([]Resource, error) {
+	return Targets(func(_ context.Context, c *Call, in *In) ([]Resource, error) {
+		return []Resource{{ARN: f(c, in)}}, nil
+	})
+}
+
+// ConditionKeys makes an Access.Keys of a function that takes the operation's
+// own input type.
+func ConditionKeys[In any](f func(*Call, *In) []Key) func(context.Context, *Call) ([]Key, error) {
+	return func(_ context.Context, c *Call) ([]Key, error) {
+		in, err := inputOf[In](c)
+		if err != nil {
+			return nil, err
+		}
+		return f(c, in), nil
+	}
+}
+
+func inputOf[In any](c *Call) (*In, error) {
+	in, ok := c.Input.(*In)
+	if !ok {
+		return nil, fmt.Errorf("access row of %s takes %T, the operation has %T", c.Operation.Name, in, c.Input)
+	}
+	return in, nil
+}
+
+// resolve fills the call's Action, Resources and Keys from the row.
+func (a *Access) resolve(ctx context.Context, c *Call) error {
+	c.Action = a.Action
+	if a.Keys != nil {
+		keys, err := a.Keys(ctx, c)
+		if err != nil {
+			return err
+		}
+		c.Keys = keys
+	}
+	if a.Resources == nil {
+		return fmt.Errorf("the access row of %s names no resources", c.Operation.Name)
+	}
+	resources, err := a.Resources(ctx, c)
+	if err != nil {
+		return err
+	}
+	if len(resources) == 0 {
+		return fmt.Errorf("the access row of %s found no resource", c.Operation.Name)
+	}
+	for _, r := range resources {
+		if r.ARN == "" {
+			return fmt.Errorf("the access row of %s found a resource without ARN", c.Operation.Name)
+		}
+	}
+	c.Resources = resources
+	return nil
+}
