@@ -73,6 +73,9 @@ type Call struct {
 	// Token is set if the operation takes an idempotency token and the caller
 	// sent one.
 	Token *Token
+
+	// plan is that of Input's type.
+	plan *plan
 }
 
 type callKey struct{}

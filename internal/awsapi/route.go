@@ -1,0 +1,141 @@
+package awsapi
+
+import (
+	"fmt"
+	"strings"
+)
+
+// bound is one operation of one service, ready to be called.
+type bound struct {
+	service *Service
+	op      *Operation
+	in, out *plan
+	access  *Access
+	// unbuilt operations are inherited from the generated Unimplemented.
+	unbuilt bool
+	// labels are the wire names of the path template's labels, in order.
+	labels []string
+}
+
+// router finds the operation of a request.
+type router struct {
+	root node
+	// services finds the service that a path without operation was meant for,
+	// by its first segment.
+	services map[string]*Service
+	// actions holds the operations of the query protocols by version and name.
+	actions  map[string]map[string]*bound
+	versions map[string]*Service
+}
+
+// node is one segment of the REST path templates.
+type node struct {
+	literals map[string]*node
+	label    *node
+	methods  map[string]*bound
+}
+
+func newRouter() *router {
+	return &router{
+		services: map[string]*Service{},
+		actions:  map[string]map[string]*bound{},
+		versions: map[string]*Service{},
+	}
+}
+
+func (r *router) add(b *bound) error {
+	if b.service.Protocol != RESTJSON {
+		version := b.service.Version
+		if owner := r.versions[version]; owner != nil && owner != b.service {
+			return fmt.Errorf("services %s and %s share the version %s", owner.Name, b.service.Name, version)
+		}
+		r.versions[version] = b.service
+		if r.actions[version] == nil {
+			r.actions[version] = map[string]*bound{}
+		}
+		r.actions[version][b.op.Name] = b
+		return nil
+	}
+	segments := strings.Split(strings.TrimPrefix(b.op.URI, "/"), "/")
+	r.services[segments[0]] = b.service
+	n := &r.root
+	for _, segment := range segments {
+		if name, ok := strings.CutPrefix(segment, "{"); ok {
+			b.labels = append(b.labels, strings.TrimSuffix(name, "}"))
+			if n.label == nil {
+				n.label = &node{}
+			}
+			n = n.label
+			continue
+		}
+		if n.literals == nil {
+			n.literals = map[string]*node{}
+		}
+		if n.literals[segment] == nil {
+			n.literals[segment] = &node{}
+		}
+		n = n.literals[segment]
+	}
+	if n.methods == nil {
+		n.methods = map[string]*bound{}
+	}
+	if other := n.methods[b.op.Method]; other != nil {
+		return fmt.Errorf("%s %s and %s %s have the same route", other.service.Name, other.op.Name, b.service.Name, b.op.Name)
+	}
+	n.methods[b.op.Method] = b
+	return nil
+}
+
+// rest finds the operation for a method and a raw path that checkPath accepted,
+// and the decoded values of its labels.
+func (r *router) rest(method, path string) (*bound, []string) {
+	segments := strings.Split(path[1:], "/")
+	for i := range segments {
+		segments[i] = unescape(segments[i])
+	}
+	if b, labels := r.root.find(method, segments, nil); b != nil {
+		return b, labels
+	}
+	// An ARN whose slashes were not escaped still has one meaning where nothing
+	// can follow it.
+	if len(segments) > 2 && strings.HasPrefix(segments[1], "arn:") {
+		return r.root.find(method, []string{segments[0], strings.Join(segments[1:], "/")}, nil)
+	}
+	return nil, nil
+}
+
+// find prefers literals to labels and goes back where a literal leads nowhere.
+func (n *node) find(method string, segments, labels []string) (*bound, []string) {
+	if len(segments) == 0 {
+		if b := n.methods[method]; b != nil {
+			return b, labels
+		}
+		return nil, nil
+	}
+	if next := n.literals[segments[0]]; next != nil {
+		if b, found := next.find(method, segments[1:], labels); b != nil {
+			return b, found
+		}
+	}
+	if n.label != nil && segments[0] != "" {
+		return n.label.find(method, segments[1:], append(labels[:len(labels):len(labels)], segments[0]))
+	}
+	return nil, nil
+}
+
+// Services that stand in for the one that a request without operation was meant
+// for, so that the answer still has a shape that SDKs read.
+var (
+	unknownREST = &Service{Name: "unknown", Protocol: RESTJSON}
+	// The namespace is the one that AWS's own front end uses.
+	unknownQuery = &Service{Name: "unknown", Protocol: Query, Namespace: "http://webservices.amazon.com/AWSFault/2005-15-09"}
+)
+
+// serviceOf guesses which service a path without operation was meant for.
+func (r *router) serviceOf(path string) *Service {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if s := r.services[first]; s != nil {
+		return s
+	}
+	return unknownREST
+}
