@@ -2,9 +2,14 @@
 // models in models/, corrected by patches.json: types, Handler interface,
 // operation tables, constraint tables and error tables.
 //
+// With -matrix it writes docs/operations.md instead: which operations this
+// source tree really implements, found by type-checking the service packages.
+//
 // Its output depends on nothing but its input, so a plain comparison finds
 // drift; the tests do that.
 package main
+
+//go:generate go run . -root ../.. -matrix
 
 import (
 	"bytes"
@@ -40,15 +45,22 @@ var targets = []target{
 func main() {
 	root := flag.String("root", ".", "root of the source tree")
 	only := flag.String("package", "", "generate only this package under internal/wire")
+	matrix := flag.Bool("matrix", false, "write docs/operations.md instead of the packages")
 	flag.Parse()
-	if err := run(*root, *only); err != nil {
+	if err := run(*root, *only, *matrix); err != nil {
 		fmt.Fprintln(os.Stderr, "awsgen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(root, only string) error {
-	files, err := generate(only)
+func run(root, only string, matrix bool) error {
+	var files map[string][]byte
+	var err error
+	if matrix {
+		files, err = generateMatrix(root)
+	} else {
+		files, err = generate(only)
+	}
 	if err != nil {
 		return err
 	}
