@@ -141,7 +141,7 @@ func codeOf(t *testing.T, s *awsapi.Service, w *httptest.ResponseRecorder) strin
 	}
 	var body struct {
 		Error     struct{ Code, Message string }
-		RequestID string `xml:"RequestId"`
+		RequestID string                         `xml:"RequestId"`
 		EC2       struct{ Code, Message string } `xml:"Errors>Error"`
 		EC2ID     string                         `xml:"RequestID"`
 	}
