@@ -39,7 +39,7 @@ var targets = []target{
 	{model: "appmesh", pkg: "appmesh", service: "mesh", title: "App Mesh"},
 	{model: "iam", pkg: "iam", service: "iam", title: "IAM", percentEncoded: "policyDocumentType"},
 	{model: "sts", pkg: "sts", service: "sts", title: "STS"},
-	{model: "ec2-vpc", pkg: "ec2", service: "ec2", title: "EC2 (VPCs only)"},
+	{model: "ec2-vpc", pkg: "ec2", service: "ec2", title: "EC2"},
 }
 
 func main() {

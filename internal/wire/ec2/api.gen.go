@@ -4,7 +4,7 @@ package ec2
 
 import "github.com/latchwork/latchwork/internal/awsapi"
 
-// API describes EC2 (VPCs only), version 2016-11-15.
+// API describes EC2, version 2016-11-15.
 var API = &awsapi.Service{
 	Name:        "ec2",
 	SigningName: "ec2",
@@ -17,7 +17,7 @@ var API = &awsapi.Service{
 
 var errorShapes = map[string]awsapi.ErrorShape{}
 
-// Bind joins every operation of EC2 (VPCs only) with h's method for it.
+// Bind joins every operation of EC2 with h's method for it.
 func Bind(h Handler, access awsapi.AccessTable) awsapi.Binding {
 	return awsapi.Binding{Service: API, Handler: h, Access: access, Operations: []awsapi.Operation{
 		awsapi.Op(awsapi.Spec{Name: "AssociateVpcCidrBlock", Method: "POST", URI: "/", Status: 200}, h.AssociateVpcCidrBlock),

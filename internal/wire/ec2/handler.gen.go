@@ -8,7 +8,7 @@ import (
 	"github.com/latchwork/latchwork/internal/wire"
 )
 
-// Handler has every operation of EC2 (VPCs only).
+// Handler has every operation of EC2.
 type Handler interface {
 	AssociateVpcCidrBlock(context.Context, *AssociateVpcCidrBlockRequest) (*AssociateVpcCidrBlockResponse, error)
 	CreateTags(context.Context, *CreateTagsRequest) (*CreateTagsResponse, error)
@@ -27,35 +27,35 @@ var _ Handler = Unimplemented{}
 
 // AssociateVpcCidrBlock is not built yet.
 func (Unimplemented) AssociateVpcCidrBlock(context.Context, *AssociateVpcCidrBlockRequest) (*AssociateVpcCidrBlockResponse, error) {
-	return nil, wire.NotBuilt("EC2 (VPCs only)", "AssociateVpcCidrBlock")
+	return nil, wire.NotBuilt("EC2", "AssociateVpcCidrBlock")
 }
 
 // CreateTags is not built yet.
 func (Unimplemented) CreateTags(context.Context, *CreateTagsRequest) (*CreateTagsResponse, error) {
-	return nil, wire.NotBuilt("EC2 (VPCs only)", "CreateTags")
+	return nil, wire.NotBuilt("EC2", "CreateTags")
 }
 
 // CreateVpc is not built yet.
 func (Unimplemented) CreateVpc(context.Context, *CreateVpcRequest) (*CreateVpcResponse, error) {
-	return nil, wire.NotBuilt("EC2 (VPCs only)", "CreateVpc")
+	return nil, wire.NotBuilt("EC2", "CreateVpc")
 }
 
 // DeleteTags is not built yet.
 func (Unimplemented) DeleteTags(context.Context, *DeleteTagsRequest) (*DeleteTagsResponse, error) {
-	return nil, wire.NotBuilt("EC2 (VPCs only)", "DeleteTags")
+	return nil, wire.NotBuilt("EC2", "DeleteTags")
 }
 
 // DeleteVpc is not built yet.
 func (Unimplemented) DeleteVpc(context.Context, *DeleteVpcRequest) (*DeleteVpcResponse, error) {
-	return nil, wire.NotBuilt("EC2 (VPCs only)", "DeleteVpc")
+	return nil, wire.NotBuilt("EC2", "DeleteVpc")
 }
 
 // DescribeVpcs is not built yet.
 func (Unimplemented) DescribeVpcs(context.Context, *DescribeVpcsRequest) (*DescribeVpcsResponse, error) {
-	return nil, wire.NotBuilt("EC2 (VPCs only)", "DescribeVpcs")
+	return nil, wire.NotBuilt("EC2", "DescribeVpcs")
 }
 
 // DisassociateVpcCidrBlock is not built yet.
 func (Unimplemented) DisassociateVpcCidrBlock(context.Context, *DisassociateVpcCidrBlockRequest) (*DisassociateVpcCidrBlockResponse, error) {
-	return nil, wire.NotBuilt("EC2 (VPCs only)", "DisassociateVpcCidrBlock")
+	return nil, wire.NotBuilt("EC2", "DisassociateVpcCidrBlock")
 }
