@@ -115,6 +115,9 @@ func (a *API) bind(binding *Binding) error {
 		if b.out, err = ps.of(op.out); err != nil {
 			return err
 		}
+		if err := b.checkPages(); err != nil {
+			return err
+		}
 		if row, ok := binding.Access[op.Name]; ok {
 			if row.Exempt == "" && (row.Action == "" || row.Resources == nil) {
 				return fmt.Errorf("the access row of %s has no action or no resources", op.Name)
@@ -128,6 +131,23 @@ func (a *API) bind(binding *Binding) error {
 	for name := range binding.Access {
 		if !known[name] {
 			return fmt.Errorf("the access table has a row for %s, which is no operation", name)
+		}
+	}
+	return nil
+}
+
+// checkPages finds the members that paging goes through.
+func (b *bound) checkPages() error {
+	pages := b.op.Pages
+	if pages == nil {
+		return nil
+	}
+	for _, member := range []struct {
+		plan *plan
+		name string
+	}{{b.in, pages.InputToken}, {b.out, pages.OutputToken}, {b.in, pages.Limit}, {b.out, pages.More}} {
+		if member.name != "" && member.plan.field(member.name) == nil {
+			return fmt.Errorf("%s pages through %s, which %s does not have", b.op.Name, member.name, member.plan.typ)
 		}
 	}
 	return nil

@@ -20,56 +20,81 @@ type condition struct {
 // handler or an Authenticator returns is recognised in any of the spellings.
 var (
 	missingToken = &condition{
-		[]string{"MissingAuthenticationTokenException"}, []string{"MissingAuthenticationToken"}, []string{"MissingAuthenticationToken"},
+		[]string{"MissingAuthenticationTokenException"},
+		[]string{"MissingAuthenticationToken"},
+		[]string{"MissingAuthenticationToken"},
 		403, 403, 403,
 	}
 	incompleteSignature = &condition{
-		[]string{"IncompleteSignatureException"}, []string{"IncompleteSignature"}, []string{"IncompleteSignature"},
+		[]string{"IncompleteSignatureException"},
+		[]string{"IncompleteSignature"},
+		[]string{"IncompleteSignature"},
 		400, 400, 400,
 	}
 	unknownKey = &condition{
-		[]string{"UnrecognizedClientException"}, []string{"InvalidClientTokenId"}, []string{"AuthFailure"},
+		[]string{"UnrecognizedClientException"},
+		[]string{"InvalidClientTokenId"},
+		[]string{"AuthFailure"},
 		403, 403, 401,
 	}
 	badSignature = &condition{
-		[]string{"InvalidSignatureException"}, []string{"SignatureDoesNotMatch"}, []string{"SignatureDoesNotMatch"},
+		[]string{"InvalidSignatureException"},
+		[]string{"SignatureDoesNotMatch"},
+		[]string{"SignatureDoesNotMatch"},
 		403, 403, 403,
 	}
 	expiredToken = &condition{
-		[]string{"ExpiredTokenException"}, []string{"ExpiredToken"}, []string{"RequestExpired"},
+		[]string{"ExpiredTokenException"},
+		[]string{"ExpiredToken"},
+		[]string{"RequestExpired"},
 		403, 403, 400,
 	}
 	accessDenied = &condition{
-		[]string{"AccessDeniedException"}, []string{"AccessDenied"}, []string{"UnauthorizedOperation"},
+		[]string{"AccessDeniedException"},
+		[]string{"AccessDenied"},
+		[]string{"UnauthorizedOperation"},
 		403, 403, 403,
 	}
 	throttled = &condition{
-		[]string{"ThrottlingException", "TooManyRequestsException", "ThrottlingException"}, []string{"Throttling"}, []string{"RequestLimitExceeded"},
+		[]string{"ThrottlingException", "TooManyRequestsException", "ThrottlingException"},
+		[]string{"Throttling"},
+		[]string{"RequestLimitExceeded"},
 		429, 400, 503,
 	}
 	invalid = &condition{
-		[]string{"ValidationException", "BadRequestException", "ValidationException"}, []string{"ValidationError"}, []string{"InvalidParameterValue"},
+		[]string{"ValidationException", "BadRequestException", "ValidationException"},
+		[]string{"ValidationError"},
+		[]string{"InvalidParameterValue"},
 		400, 400, 400,
 	}
 	conflict = &condition{
-		[]string{"ConflictException"}, []string{"EntityAlreadyExists"}, []string{"IdempotentParameterMismatch"},
+		[]string{"ConflictException"},
+		[]string{"EntityAlreadyExists"},
+		[]string{"IdempotentParameterMismatch"},
 		409, 409, 400,
 	}
 	unknownOperation = &condition{
-		[]string{"UnknownOperationException"}, []string{"InvalidAction"}, []string{"InvalidAction"},
+		[]string{"UnknownOperationException"},
+		[]string{"InvalidAction"},
+		[]string{"InvalidAction"},
 		404, 400, 400,
 	}
 	tooLarge = &condition{
-		[]string{"RequestEntityTooLargeException"}, []string{"RequestEntityTooLarge"}, []string{"RequestEntityTooLarge"},
+		[]string{"RequestEntityTooLargeException"},
+		[]string{"RequestEntityTooLarge"},
+		[]string{"RequestEntityTooLarge"},
 		413, 413, 413,
 	}
 	unavailable = &condition{
-		[]string{"ServiceUnavailableException"}, []string{"ServiceUnavailable"}, []string{"Unavailable"},
+		[]string{"ServiceUnavailableException"},
+		[]string{"ServiceUnavailable"},
+		[]string{"Unavailable"},
 		503, 503, 503,
 	}
 	internal = &condition{
 		[]string{"InternalServerException", "InternalServerErrorException", "InternalServerException"},
-		[]string{"ServiceFailure", "InternalFailure"}, []string{"InternalError"},
+		[]string{"ServiceFailure", "InternalFailure"},
+		[]string{"InternalError"},
 		500, 500, 500,
 	}
 )

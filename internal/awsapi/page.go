@@ -44,7 +44,7 @@ func Start(ctx context.Context) (Cursor, error) {
 	}
 	cur := Cursor{Limit: DefaultPageSize}
 	pages := c.Operation.Pages
-	if f := p.field(pages.Limit); f != nil {
+	if f := p.field(pages.Limit); f != nil { // not every operation lets the caller choose
 		if limit, ok := f.get(v); ok && limit.Int() > 0 {
 			cur.Limit = int(min(limit.Int(), 1000))
 		}
