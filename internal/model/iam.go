@@ -35,6 +35,9 @@ type User struct {
 	// Groups are the names of the groups that the user is in. Group.Members says
 	// the same from the other side; both are changed in one transaction.
 	Groups []string `json:"groups,omitzero"`
+	// AccessKeys are the ids of the user's access keys, oldest first. AccessKey
+	// says the same from the other side; both are changed in one transaction.
+	AccessKeys []string `json:"accessKeys,omitzero"`
 }
 
 // Group is an IAM group.
@@ -112,6 +115,8 @@ type AccessKey struct {
 type Account struct {
 	ID    string `json:"id"`
 	Alias string `json:"alias,omitzero"`
+	// AccessKeys are the ids of the root user's access keys, as in User.
+	AccessKeys []string `json:"accessKeys,omitzero"`
 	// Administrator is the name of the user that the installation made for the
 	// account when it first saw it, "" until then.
 	Administrator string `json:"administrator,omitzero"`

