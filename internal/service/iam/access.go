@@ -49,7 +49,7 @@ func mayCallIAM(p *identity.Principal) error {
 	return nil
 }
 
-// found is the entity that a call names, as the row's keys need it: nil if there
+// keysOf gives condition keys of the entity that a call names. found is nil if there
 // is none, and then the call will fail after the decision, not before: nobody
 // learns what exists without a permission for it.
 type keysOf[In, T any] func(in *In, found *T) []awsapi.Key
@@ -82,7 +82,7 @@ func lookUp[T any](ctx context.Context, s *Service, k *kind[T], account, name st
 	return record, err
 }
 
-// new makes the row of an operation that creates an entity.
+// creates makes the row of an operation that creates an entity.
 func creates[In, T any](s *Service, k *kind[T], name, path func(*In) *string, keys ...keysOf[In, T]) awsapi.Access {
 	return awsapi.Access{Resources: awsapi.Targets(func(_ context.Context, c *awsapi.Call, in *In) ([]awsapi.Resource, error) {
 		at := "/"
