@@ -1,0 +1,247 @@
+package policy
+
+import (
+	"encoding/base64"
+	"net/netip"
+	"strings"
+)
+
+// condition is one operator on one key, ready to be evaluated.
+type condition struct {
+	operator
+	key      Key
+	operands []operand
+	entry    *ConditionEntry
+}
+
+// operand is one value of a condition, parsed for its family.
+type operand struct {
+	text     string // lower-case for comparisons without case
+	pattern  pattern
+	arn      arnPattern
+	number   number
+	date     int64
+	prefix   netip.Prefix
+	template template // not nil: the value depends on the request
+}
+
+func compileCondition(e *ConditionEntry, variables bool) condition {
+	op, _ := parseOperator(e.Operator)
+	c := condition{operator: op, key: ParseKey(e.Key), entry: e}
+	for _, v := range e.Values {
+		c.operands = append(c.operands, compileOperand(op, v.Text, variables))
+	}
+	return c
+}
+
+func compileOperand(op operator, text string, variables bool) operand {
+	o := operand{text: text}
+	switch op.family {
+	case familyString, familyStringFold, familyLike, familyARN, familyBool:
+		if variables {
+			wild := op.family == familyLike || op.family == familyARN
+			o.template = parseTemplate(text, wild)
+		}
+	}
+	switch op.family {
+	case familyStringFold, familyBool, familyNull:
+		o.text = strings.ToLower(text)
+	case familyLike:
+		o.pattern = compilePattern(text, false)
+	case familyARN:
+		o.arn = compileARN(text)
+	case familyNumeric:
+		o.number, _ = parseNumber(text)
+	case familyDate:
+		o.date, _ = parseDate(text)
+	case familyIP:
+		o.prefix, _ = parseCIDR(text)
+	case familyBinary:
+		raw, _ := base64.StdEncoding.DecodeString(text)
+		o.text = string(raw)
+	}
+	return o
+}
+
+// holds tells whether the condition holds for a request. deny is the effect of
+// its statement; it matters only for a key that came more than once.
+func (c *condition) holds(keys Keys, deny bool) bool {
+	v, present := keys.Lookup(&c.key)
+	switch c.set {
+	// Source: IUG, "Set operators for multivalued context keys": on an absent or
+	// empty key ForAllValues is true and ForAnyValue is false, whatever the base
+	// operator, and IfExists changes nothing.
+	case forAll:
+		return !present || c.all(keys, v)
+	case forAny:
+		return present && c.any(keys, v)
+	}
+	if c.family == familyNull {
+		return c.null(present && !(v.One == "" && !v.List && !v.Repeated))
+	}
+	switch {
+	case !present:
+		// Source: IUG, "Condition operators": negated operators are true for an
+		// absent key.
+		return c.ifExists || c.negated
+	case v.List:
+		// Source: re:Inforce 2025 IAM431: an operator without set prefix does not
+		// match a key that is a list.
+		return false
+	case v.Repeated:
+		return c.repeated(keys, v, deny)
+	default:
+		return c.test(keys, v.One)
+	}
+}
+
+// all tells whether every value passes; true for none. An empty text counts as
+// no value.
+// Source: IUG, "Set operators": "a null data set such as an empty string".
+func (c *condition) all(keys Keys, v Values) bool {
+	if !v.List && !v.Repeated {
+		return v.One == "" || c.test(keys, v.One)
+	}
+	for _, one := range v.Many {
+		if one != "" && !c.test(keys, one) {
+			return false
+		}
+	}
+	return true
+}
+
+// any tells whether some value passes; false for none.
+func (c *condition) any(keys Keys, v Values) bool {
+	if !v.List && !v.Repeated {
+		return v.One != "" && c.test(keys, v.One)
+	}
+	for _, one := range v.Many {
+		if one != "" && c.test(keys, one) {
+			return true
+		}
+	}
+	return false
+}
+
+// repeated evaluates a key that came more than once under an operator for one
+// value: the joined value and each single one count.
+func (c *condition) repeated(keys Keys, v Values, deny bool) bool {
+	if c.test(keys, v.One) == deny {
+		return deny
+	}
+	for _, one := range v.Many {
+		if c.test(keys, one) == deny {
+			return deny
+		}
+	}
+	return !deny
+}
+
+func (c *condition) null(present bool) bool {
+	for i := range c.operands {
+		if (c.operands[i].text == "true") == !present {
+			return true
+		}
+	}
+	return false
+}
+
+// test evaluates one value that is present. Operands of a positive operator are
+// alternatives; a negated operator holds if none of them matches.
+func (c *condition) test(keys Keys, value string) bool {
+	switch c.family {
+	case familyNull:
+		return c.null(true)
+	case familyNumeric:
+		n, ok := parseNumber(value)
+		if !ok {
+			return false // Negated too: what is no number cannot be compared.
+		}
+		for i := range c.operands {
+			if c.relation.holds(n.compare(c.operands[i].number)) {
+				return !c.negated
+			}
+		}
+		return c.negated
+	case familyDate:
+		d, ok := parseDate(value)
+		if !ok {
+			return false
+		}
+		for i := range c.operands {
+			if c.relation.holds(order(d, c.operands[i].date)) {
+				return !c.negated
+			}
+		}
+		return c.negated
+	case familyIP:
+		a, err := netip.ParseAddr(value)
+		if err != nil {
+			return false
+		}
+		a = a.Unmap().WithZone("")
+		for i := range c.operands {
+			if c.operands[i].prefix.Contains(a) {
+				return !c.negated
+			}
+		}
+		return c.negated
+	case familyARN:
+		// Source: PMapper's comparison with AWS's policy simulator: a value that is
+		// no ARN matches neither the operator nor its negation.
+		if !isARN(value) {
+			return false
+		}
+	}
+	for i := range c.operands {
+		if c.matches(&c.operands[i], keys, value) {
+			return !c.negated
+		}
+	}
+	return c.negated
+}
+
+// matches compares one value with one operand of a family of texts.
+func (c *condition) matches(o *operand, keys Keys, value string) bool {
+	if o.template != nil {
+		var buf [128]token
+		tokens, ok := o.template.resolve(keys, buf[:0])
+		if !ok {
+			return false
+		}
+		switch c.family {
+		case familyStringFold, familyBool:
+			return foldTokens(tokens) == strings.ToLower(value)
+		case familyARN:
+			return matchARNTokens(tokens, value)
+		default:
+			return globTokens(tokens, value)
+		}
+	}
+	switch c.family {
+	case familyString:
+		return value == o.text
+	case familyStringFold:
+		return strings.ToLower(value) == o.text
+	case familyLike:
+		return o.pattern.match(value)
+	case familyARN:
+		return o.arn.match(value)
+	case familyBool:
+		// Source: PMapper's comparison with AWS's policy simulator: false stands for
+		// everything that is not true.
+		return strings.EqualFold(value, "true") == (o.text == "true")
+	case familyBinary:
+		raw, err := base64.StdEncoding.DecodeString(value)
+		return err == nil && string(raw) == o.text
+	}
+	return false
+}
+
+func foldTokens(tokens []token) string {
+	b := make([]byte, len(tokens))
+	for i, t := range tokens {
+		b[i] = byte(t)
+	}
+	return strings.ToLower(string(b))
+}

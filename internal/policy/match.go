@@ -1,0 +1,125 @@
+package policy
+
+import "github.com/latchwork/latchwork/internal/identity"
+
+// Request is the whole of what a decision is made on.
+type Request struct {
+	Principal *identity.Principal
+	Action    string
+	Resource  string
+	Keys      Keys
+	// HasBoundary tells whether the caller has a permissions boundary: a Deny with
+	// NotPrincipal then applies whoever it names.
+	// Source: IUG, "Permissions boundaries for IAM entities".
+	HasBoundary bool
+}
+
+// Verdict is what one document says.
+type Verdict uint8
+
+// The verdicts. The zero Verdict allows nothing.
+const (
+	NoMatch Verdict = iota
+	Allow
+	ExplicitDeny
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Allow:
+		return "allow"
+	case ExplicitDeny:
+		return "explicit deny"
+	}
+	return "no match"
+}
+
+// Match is what a document says of a request, and the statement that decided. The
+// zero Match is: nothing, so no.
+type Match struct {
+	Verdict Verdict
+	// Statement is the index of the statement; meaningless for NoMatch.
+	Statement int
+	// Grade is the best grade of an allow, GradeNone for kinds without principals.
+	Grade Grade
+}
+
+// Match evaluates the document. It allocates nothing for documents without policy
+// variables, and it always ends: an explicit deny that applies, else the most
+// direct allow, else nothing.
+func (c *Compiled) Match(r *Request) Match {
+	for i := range c.denies {
+		if ok, _ := c.denies[i].applies(c.doc.Kind, r, true); ok {
+			return Match{Verdict: ExplicitDeny, Statement: c.denies[i].source.Index}
+		}
+	}
+	var best Match
+	for i := range c.allows {
+		ok, grade := c.allows[i].applies(c.doc.Kind, r, false)
+		if !ok || best.Verdict == Allow && grade <= best.Grade {
+			continue
+		}
+		best = Match{Verdict: Allow, Statement: c.allows[i].source.Index, Grade: grade}
+		if grade == GradeDirect || grade == GradeNone {
+			break
+		}
+	}
+	return best
+}
+
+// applies tells whether a statement matches. The cheapest tests come first.
+func (s *statement) applies(kind Kind, r *Request, deny bool) (bool, Grade) {
+	if !s.action(r) {
+		return false, GradeNone
+	}
+	ok, grade := s.principal(r, deny)
+	if !ok || !s.resource(kind, r, deny) {
+		return false, GradeNone
+	}
+	for i := range s.conditions {
+		if !s.conditions[i].holds(r.Keys, deny) {
+			return false, GradeNone
+		}
+	}
+	return true, grade
+}
+
+func (s *statement) action(r *Request) bool {
+	for i := range s.actions {
+		if s.actions[i].match(r.Action) {
+			return !s.notActions
+		}
+	}
+	return s.notActions
+}
+
+func (s *statement) principal(r *Request, deny bool) (bool, Grade) {
+	if s.principals == nil {
+		return true, GradeNone
+	}
+	grade := s.principals.match(r.Principal)
+	if !s.notPrincipal {
+		return grade != GradeNone, grade
+	}
+	if !deny {
+		// Refused when it was stored; one that is stored all the same allows nobody.
+		return false, GradeNone
+	}
+	return grade == GradeNone || r.HasBoundary, GradeDirect
+}
+
+func (s *statement) resource(kind Kind, r *Request, deny bool) bool {
+	if s.anyResource {
+		return true
+	}
+	for i := range s.resources {
+		matched, known := s.resources[i].match(kind, r.Keys, r.Resource)
+		if !known && s.notResources {
+			return deny // Fail closed: nobody can say what is excepted.
+		}
+		if matched {
+			return !s.notResources
+		}
+	}
+	return s.notResources
+}

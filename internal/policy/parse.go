@@ -1,0 +1,279 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// parser turns a JSON tree into a Document of one kind.
+type parser struct {
+	kind Kind
+	text string
+}
+
+// Texts that AWS answers. Source: recorded answers of IAM; those of VPC Lattice
+// are not published, ours say the same in its form.
+const (
+	textSyntax     = "Syntax errors in policy."
+	textVersion    = "Policy document must be version 2012-10-17 or greater."
+	textLegacy     = "The policy failed legacy parsing"
+	textSids       = "Statement IDs (SID) in a single policy must be unique."
+	textNoActions  = "Policy statement must contain actions."
+	textNoResource = "Policy statement must contain resources."
+	textPrincipal  = "Policy document should not specify a principal."
+	textTrustJSON  = "This policy contains invalid Json"
+)
+
+// syntax is a syntax error in the words of the kind's service.
+func (p *parser) syntax(offset int, format string, args ...any) *Error {
+	detail := fmt.Sprintf(format, args...)
+	if p.kind == AuthPolicy {
+		return &Error{Offset: offset, Message: detail}
+	}
+	return &Error{Offset: offset, Message: textSyntax, Detail: detail}
+}
+
+// say is an error with AWS's text for IAM and ours for an auth policy.
+func (p *parser) say(offset int, iam, detail string) *Error {
+	if p.kind == AuthPolicy {
+		return &Error{Offset: offset, Message: detail}
+	}
+	return &Error{Offset: offset, Message: iam, Detail: detail}
+}
+
+func (p *parser) document() (*Document, *Error) {
+	for i, r := range p.text {
+		// Source: IUG, "IAM and AWS STS quotas": the characters of a document.
+		if (r < ' ' && r != '\t' && r != '\n' && r != '\r') || r == 0xFEFF {
+			return nil, p.syntax(i, "the character %U is not allowed in a policy", r)
+		}
+	}
+	root, err := parseJSON(p.text)
+	if err != nil {
+		switch p.kind {
+		case AuthPolicy:
+			err.Detail, err.Message = err.Message, "Policy is not valid JSON"
+		case Trust:
+			err.Detail, err.Message = err.Message, textTrustJSON
+		default:
+			err.Detail, err.Message = err.Message, textSyntax
+		}
+		return nil, err
+	}
+	if root.kind != '{' {
+		return nil, p.syntax(root.offset, "a policy is a JSON object, this is not")
+	}
+	d := &Document{Kind: p.kind, Text: p.text}
+	var statements *node
+	for i := range root.members {
+		m := &root.members[i]
+		switch m.name {
+		case "Version":
+			if m.value.kind != '"' || m.value.text != version2008 && m.value.text != version2012 {
+				return nil, p.syntax(m.value.offset, "Version must be \"2012-10-17\" or \"2008-10-17\"")
+			}
+			d.Version = m.value.text
+		case "Id":
+			if m.value.kind != '"' {
+				return nil, p.syntax(m.value.offset, "Id must be a string")
+			}
+			d.ID = m.value.text
+		case "Statement":
+			statements = &m.value
+		default:
+			return nil, p.syntax(m.offset, "Policy has unsupported element %s: expected Version, Id or Statement", m.name)
+		}
+	}
+	if statements == nil {
+		return nil, p.syntax(root.offset, "Policy must contain at least one statement: the element Statement is missing")
+	}
+	items := []node{*statements}
+	if statements.kind == '[' {
+		items = statements.items
+	}
+	if len(items) == 0 {
+		return nil, p.syntax(statements.offset, "Policy must contain at least one statement")
+	}
+	for i := range items {
+		s, err := p.statement(i, &items[i])
+		if err != nil {
+			return nil, err
+		}
+		d.Statements = append(d.Statements, *s)
+	}
+	return d, p.check(d)
+}
+
+func (p *parser) statement(index int, n *node) (*Statement, *Error) {
+	if n.kind != '{' {
+		return nil, p.syntax(n.offset, "a statement must be an object")
+	}
+	s := &Statement{Index: index, Offset: n.offset}
+	seen := map[string]*member{}
+	for i := range n.members {
+		m := &n.members[i]
+		seen[m.name] = m
+		var err *Error
+		switch m.name {
+		case "Sid":
+			if m.value.kind != '"' {
+				return nil, p.syntax(m.value.offset, "Sid must be a string")
+			}
+			s.Sid = m.value.text
+		case "Effect":
+			err = p.effect(s, &m.value)
+		case "Principal":
+			s.Principals, err = p.principals(&m.value)
+		case "NotPrincipal":
+			s.NotPrincipals, err = p.principals(&m.value)
+		case "Action":
+			s.Actions, err = p.texts(m)
+		case "NotAction":
+			s.NotActions, err = p.texts(m)
+		case "Resource":
+			s.Resources, err = p.texts(m)
+		case "NotResource":
+			s.NotResources, err = p.texts(m)
+		case "Condition":
+			s.Conditions, err = p.conditions(&m.value)
+		default:
+			return nil, p.syntax(m.offset, "a statement has no element %s: its elements are Sid, Effect, Principal, Action, Resource and Condition", m.name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if seen["Effect"] == nil {
+		return nil, p.syntax(n.offset, "Effect must be Allow or Deny: the statement has none")
+	}
+	for _, pair := range [][2]string{{"Principal", "NotPrincipal"}, {"Action", "NotAction"}, {"Resource", "NotResource"}} {
+		if seen[pair[0]] != nil && seen[pair[1]] != nil {
+			return nil, p.syntax(seen[pair[1]].offset, "a statement has either %s or %s, not both", pair[0], pair[1])
+		}
+	}
+	return s, nil
+}
+
+func (p *parser) effect(s *Statement, n *node) *Error {
+	switch {
+	case n.kind == '"' && n.text == "Allow":
+		s.Allow = true
+	case n.kind == '"' && n.text == "Deny":
+	case n.kind == '"' && (strings.EqualFold(n.text, "allow") || strings.EqualFold(n.text, "deny")):
+		return p.say(n.offset, textLegacy, "Effect must be Allow or Deny, with exactly these letters; found "+n.text)
+	default:
+		return p.syntax(n.offset, "Effect must be Allow or Deny")
+	}
+	return nil
+}
+
+// texts reads a string or a list of strings. A null in a list is passed over, as
+// AWS does; it matches nothing.
+func (p *parser) texts(m *member) ([]Text, *Error) {
+	items := []node{m.value}
+	if m.value.kind == '[' {
+		items = m.value.items
+	}
+	out := make([]Text, 0, len(items))
+	for i := range items {
+		switch {
+		case items[i].kind == '"':
+			out = append(out, Text{items[i].text, items[i].offset})
+		case items[i].kind == 'n' && m.value.kind == '[':
+		default:
+			return nil, p.syntax(items[i].offset, "%s must be a string or a list of strings", m.name)
+		}
+	}
+	return out, nil
+}
+
+func (p *parser) principals(n *node) ([]PrincipalEntry, *Error) {
+	if n.kind == '"' {
+		// Source for the bare account id: the AWS Gateway API controller's
+		// documentation of auth policies has one.
+		if n.text == "*" || p.kind == AuthPolicy && isAccount(n.text) {
+			kind := "AWS"
+			if n.text == "*" {
+				kind = "*"
+			}
+			return []PrincipalEntry{{kind, Text{n.text, n.offset}}}, nil
+		}
+		return nil, p.syntax(n.offset, "Invalid principal in policy: %q must be \"*\" or an object such as {\"AWS\": \"arn:aws:iam::123456789012:role/name\"}", n.text)
+	}
+	if n.kind != '{' {
+		return nil, p.syntax(n.offset, "Invalid principal in policy: expected \"*\" or an object")
+	}
+	var out []PrincipalEntry
+	for i := range n.members {
+		m := &n.members[i]
+		switch m.name {
+		case "AWS", "Service", "Federated", "CanonicalUser":
+		default:
+			return nil, p.syntax(m.offset, "Invalid principal in policy: the type %s is none of AWS, Service, Federated, CanonicalUser", m.name)
+		}
+		values, err := p.texts(m)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range values {
+			out = append(out, PrincipalEntry{m.name, v})
+		}
+	}
+	if out == nil {
+		out = []PrincipalEntry{}
+	}
+	return out, nil
+}
+
+func (p *parser) conditions(n *node) ([]ConditionEntry, *Error) {
+	if n.kind != '{' {
+		return nil, p.syntax(n.offset, "Invalid condition in policy: Condition must be an object")
+	}
+	var out []ConditionEntry
+	for i := range n.members {
+		op := &n.members[i]
+		if op.value.kind != '{' {
+			return nil, p.syntax(op.value.offset, "Invalid condition in policy: %s must hold an object of keys and values", op.name)
+		}
+		if len(op.value.members) == 0 {
+			continue // Accepted by AWS whatever its name; it tests nothing.
+		}
+		if _, ok := parseOperator(op.name); !ok {
+			return nil, p.syntax(op.offset, "Invalid condition in policy: there is no operator %s", op.name)
+		}
+		for j := range op.value.members {
+			m := &op.value.members[j]
+			entry := ConditionEntry{Operator: op.name, Key: m.name, Offset: m.offset, Values: []Text{}}
+			items := []node{m.value}
+			if m.value.kind == '[' {
+				items = m.value.items
+			}
+			for _, item := range items {
+				switch item.kind {
+				case '"', '0', 't', 'f':
+					text := item.text
+					if item.kind != '"' {
+						text = strings.TrimSpace(text)
+					}
+					entry.Values = append(entry.Values, Text{text, item.offset})
+				default:
+					return nil, p.syntax(item.offset, "Invalid condition in policy: the values of %s must be strings, numbers or booleans", m.name)
+				}
+			}
+			out = append(out, entry)
+		}
+	}
+	return out, nil
+}
+
+func isAccount(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
