@@ -13,6 +13,7 @@ import (
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/wire/ec2"
 	"github.com/latchwork/latchwork/internal/wire/iam"
+	"github.com/latchwork/latchwork/internal/wire/sts"
 	"github.com/latchwork/latchwork/internal/wire/vpclattice"
 )
 
@@ -259,6 +260,40 @@ func TestQueryErrors(t *testing.T) {
 			}
 			if !strings.HasPrefix(header(w, "Content-Type"), "text/xml") {
 				t.Errorf("content type %q", header(w, "Content-Type"))
+			}
+		})
+	}
+}
+
+// InvalidParameterValue is a code of the query protocols beside ValidationError,
+// and EC2's name for it.
+func TestInvalidParameterValue(t *testing.T) {
+	for _, test := range []struct {
+		service *awsapi.Service
+		want    string
+	}{
+		{sts.API, "InvalidParameterValue"},
+		{ec2.API, "InvalidParameterValue"},
+		{vpclattice.API, "ValidationException"},
+	} {
+		t.Run(test.service.Name, func(t *testing.T) {
+			b := awsapi.Binding{
+				Service: test.service,
+				Operations: []awsapi.Operation{awsapi.Op(awsapi.Spec{Name: "Try", Method: "GET", URI: "/try", Status: 200},
+					func(context.Context, *struct{}) (*struct{}, error) {
+						return nil, fault.New("InvalidParameterValue", "m")
+					})},
+				Handler: struct{}{},
+				Access:  awsapi.AccessTable{"Try": {Exempt: "test"}},
+			}
+			h := newHarness(t, allowAll, nil, b)
+			target := "/try"
+			if test.service.Protocol != awsapi.RESTJSON {
+				target = "/?Action=Try&Version=" + test.service.Version
+			}
+			h.do("GET", target, test.service.SigningName, "", "")
+			if got := h.last(t).Code; got != test.want {
+				t.Errorf("code %s, want %s", got, test.want)
 			}
 		})
 	}

@@ -145,7 +145,7 @@ func (s *Service) translate(op *Operation, e *fault.Error) (code string, status 
 		status = shape.Status
 	}
 	if op == nil || !slices.Contains(op.Errors, code) {
-		if c := conditionOf(code); c != nil {
+		if c := conditionOf(code); c != nil && !s.keeps(code) {
 			code, status = s.code(c)
 		}
 	}
@@ -156,6 +156,14 @@ func (s *Service) translate(op *Operation, e *fault.Error) (code string, status 
 		status = http.StatusBadRequest
 	}
 	return code, status
+}
+
+// keeps tells whether a code is one of the protocol's own though it is another
+// protocol's name for a common condition: STS has InvalidParameterValue beside
+// ValidationError.
+// Source: STS API Reference, "Common Errors".
+func (s *Service) keeps(code string) bool {
+	return s.Protocol == Query && code == "InvalidParameterValue"
 }
 
 // Knows tells whether an operation may return a code: because its model lists
