@@ -126,7 +126,7 @@ func TestAdministrator(t *testing.T) {
 	// Without AWS's policies the administrator has the same permissions inline.
 	bare := newWorld(t, Quotas{})
 	cfg := bare.cfg
-	cfg.AWSManaged = nil
+	cfg.AWSManaged = func() []ManagedInfo { return nil }
 	if _, _, made, err := Administrator(context.Background(), cfg, bare.account, "root-like"); err != nil || !made {
 		t.Fatal(err)
 	}
@@ -181,5 +181,27 @@ func TestUnavailable(t *testing.T) {
 	}
 	if strings.Contains(a.text("Error.Message"), "too slow") {
 		t.Error("the cause is shown to the caller")
+	}
+}
+
+// What can be attached by default is what snapshots enforce, and each policy is
+// one that IAM itself would take.
+func TestAWSManagedByDefault(t *testing.T) {
+	s := newService(Config{})
+	if s.awsManaged["arn:aws:iam::aws:policy/AdministratorAccess"] == nil {
+		t.Fatal("no AdministratorAccess")
+	}
+	ids := map[string]bool{}
+	for arn, p := range s.awsManaged {
+		if p.ARN != arn || p.Account != "aws" || len(p.ID) != 21 || ids[p.ID] || p.Created.IsZero() || p.Default != "v1" {
+			t.Errorf("%s: %+v", arn, p.Meta)
+		}
+		ids[p.ID] = true
+		if err := s.checkManaged(p.DefaultDocument()); err != nil {
+			t.Errorf("%s: %v", arn, err)
+		}
+		if _, name, ok, err := policyName(arn); err != nil || !ok || name != p.Name {
+			t.Errorf("%s is not the ARN of %s", arn, p.Name)
+		}
 	}
 }

@@ -1,6 +1,15 @@
 package iam
 
-import "unicode"
+import (
+	"errors"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/latchwork/latchwork/internal/fault"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/store"
+)
 
 // sizeOf counts what IAM counts against its quotas: characters that are not
 // white space.
@@ -16,8 +25,27 @@ func sizeOf(document string) int {
 	return n
 }
 
+func parseDocument(kind policy.Kind, text string) (*policy.Document, error) {
+	document, err := policy.Parse(kind, text)
+	if err == nil {
+		return document, nil
+	}
+	message := err.Error()
+	if e, ok := errors.AsType[*policy.Error](err); ok {
+		message = e.Explained()
+	}
+	return nil, malformed("%s", message)
+}
+
+func malformed(format string, args ...any) *fault.Error {
+	return fault.New("MalformedPolicyDocument", format, args...)
+}
+
 // checkDocument refuses a text that is no identity policy.
-func (s *Service) checkDocument(text string) error { return nil }
+func (s *Service) checkDocument(text string) error {
+	_, err := parseDocument(policy.Identity, text)
+	return err
+}
 
 // checkManaged refuses a text that is no identity policy or too long for a
 // managed policy.
@@ -29,8 +57,12 @@ func (s *Service) checkManaged(text string) error {
 }
 
 // checkTrust refuses a text that is no trust policy or too long for one.
-func (s *Service) checkTrust(text string) error {
-	return checkSize(text, "ACLSizePerRole", s.cfg.Quotas.TrustPolicySize)
+func (s *Service) checkTrust(text string) (*policy.Document, error) {
+	document, err := parseDocument(policy.Trust, text)
+	if err != nil {
+		return nil, err
+	}
+	return document, checkSize(text, "ACLSizePerRole", s.cfg.Quotas.TrustPolicySize)
 }
 
 func checkSize(text, quota string, limit int) error {
@@ -38,4 +70,45 @@ func checkSize(text, quota string, limit int) error {
 		return exceeded(quota, limit)
 	}
 	return nil
+}
+
+// checkPrincipals refuses a trust policy that names a user or role of the account
+// that is not there. Principals of other accounts are taken as they are: an
+// installation need not know their accounts.
+// Source: IAM User Guide, "AWS JSON policy elements: Principal"; the text is
+// AWS's.
+func checkPrincipals(tx *store.Tx, s *Service, account string, document *policy.Document) error {
+	for _, statement := range document.Statements {
+		for _, p := range slices.Concat(statement.Principals, statement.NotPrincipals) {
+			if p.Type != "AWS" {
+				continue
+			}
+			ok, err := principalExists(tx, s, account, p.Text.Text)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return malformed("Invalid principal in policy: %q:%q", p.Type, p.Text.Text)
+			}
+		}
+	}
+	return nil
+}
+
+func principalExists(tx *store.Tx, s *Service, account, arn string) (bool, error) {
+	own := "arn:" + s.cfg.Partition + ":iam::" + account + ":"
+	path, ok := strings.CutPrefix(arn, own)
+	if !ok {
+		return true, nil
+	}
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	if strings.HasPrefix(path, users.resource+"/") {
+		u, err := users.find(tx, account, name)
+		return u != nil && u.ARN == arn, err
+	}
+	if strings.HasPrefix(path, roles.resource+"/") {
+		r, err := roles.find(tx, account, name)
+		return r != nil && r.ARN == arn, err
+	}
+	return true, nil
 }

@@ -41,7 +41,8 @@ func fullRole(r *model.Role) *wireiam.Role {
 
 // CreateRole makes a role.
 func (s *Service) CreateRole(ctx context.Context, in *wireiam.CreateRoleRequest) (*wireiam.CreateRoleResponse, error) {
-	if err := s.checkTrust(*in.AssumeRolePolicyDocument); err != nil {
+	trust, err := s.checkTrust(*in.AssumeRolePolicyDocument)
+	if err != nil {
 		return nil, err
 	}
 	made, err := create(ctx, s, &roles, *in.RoleName, in.Path, in.Tags, func(tx *store.Tx, r *model.Role) error {
@@ -50,6 +51,9 @@ func (s *Service) CreateRole(ctx context.Context, in *wireiam.CreateRoleRequest)
 		r.MaxSession = defaultMaxSession
 		if in.MaxSessionDuration != nil {
 			r.MaxSession = *in.MaxSessionDuration
+		}
+		if err := checkPrincipals(tx, s, r.Account, trust); err != nil {
+			return err
 		}
 		return s.setBoundary(tx, r.Account, &r.Boundary, in.PermissionsBoundary)
 	})
@@ -109,10 +113,14 @@ func (s *Service) UpdateRoleDescription(ctx context.Context, in *wireiam.UpdateR
 
 // UpdateAssumeRolePolicy replaces the trust policy.
 func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *wireiam.UpdateAssumeRolePolicyRequest) (*wireiam.UpdateAssumeRolePolicyResponse, error) {
-	if err := s.checkTrust(*in.PolicyDocument); err != nil {
+	trust, err := s.checkTrust(*in.PolicyDocument)
+	if err != nil {
 		return nil, err
 	}
-	return &wireiam.UpdateAssumeRolePolicyResponse{}, change(ctx, s, &roles, in.RoleName, func(_ *store.Tx, r *model.Role) error {
+	return &wireiam.UpdateAssumeRolePolicyResponse{}, change(ctx, s, &roles, in.RoleName, func(tx *store.Tx, r *model.Role) error {
+		if err := checkPrincipals(tx, s, r.Account, trust); err != nil {
+			return err
+		}
 		r.Trust = *in.PolicyDocument
 		return nil
 	})

@@ -35,28 +35,14 @@ type Config struct {
 	Secrets interface {
 		Seal(plaintext []byte, aad string) ([]byte, error)
 	}
-	// AWSManaged lists AWS's own managed policies; nil means there are none. It is
-	// called once.
+	// AWSManaged lists AWS's own managed policies and is called once; nil means
+	// those that snapshots enforce.
 	AWSManaged func() []ManagedInfo
 	// LastUsed tells when and for what an access key was used last; nil where
 	// nobody keeps count.
 	LastUsed func(accessKeyID string) (LastUsed, bool)
 	// Quotas that are zero are AWS's defaults.
 	Quotas Quotas
-}
-
-// ManagedInfo is one of AWS's own managed policies.
-type ManagedInfo struct {
-	ARN         string
-	ID          string
-	Name        string
-	Path        string
-	Description string
-	// Version in force, for example "v1".
-	Version  string
-	Document string
-	Created  time.Time
-	Updated  time.Time
 }
 
 // LastUsed is the last use of an access key.
@@ -84,22 +70,13 @@ func New(cfg Config) awsapi.Binding {
 func newService(cfg Config) *Service {
 	cfg.Quotas = cfg.Quotas.withDefaults()
 	s := &Service{cfg: cfg, awsManaged: map[string]*model.ManagedPolicy{}}
-	if cfg.AWSManaged != nil {
-		for _, info := range cfg.AWSManaged() {
-			s.awsManaged[info.ARN] = info.record()
-		}
+	if cfg.AWSManaged == nil {
+		cfg.AWSManaged = enforcedManaged
+	}
+	for _, info := range cfg.AWSManaged() {
+		s.awsManaged[info.ARN] = info.record()
 	}
 	return s
-}
-
-func (i *ManagedInfo) record() *model.ManagedPolicy {
-	return &model.ManagedPolicy{
-		Meta:        model.Meta{ID: i.ID, ARN: i.ARN, Name: i.Name, Account: "aws", Created: i.Created, Updated: i.Updated},
-		Path:        i.Path,
-		Description: i.Description,
-		Versions:    []model.PolicyVersion{{ID: i.Version, Document: i.Document, Created: i.Updated}},
-		Default:     i.Version,
-	}
 }
 
 // view runs fn on one consistent state of the store and tells its revision.

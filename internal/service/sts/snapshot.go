@@ -1,0 +1,42 @@
+package sts
+
+import (
+	"context"
+
+	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/snapshot"
+)
+
+// Pinned is the World of the snapshot that the dispatcher pinned for the call:
+// awsapi.Config.Snapshot must give a *snapshot.Snapshot. Before the first one is
+// published there are no roles.
+type Pinned struct{}
+
+func pinned(ctx context.Context) *snapshot.Snapshot {
+	snap, _ := awsapi.FromContext(ctx).Snapshot.(*snapshot.Snapshot)
+	return snap
+}
+
+// Role implements World.
+func (Pinned) Role(ctx context.Context, arn string) (Role, bool) {
+	snap := pinned(ctx)
+	if snap == nil {
+		return Role{}, false
+	}
+	e, ok := snap.EntityByARN(arn)
+	if !ok || e.Kind != identity.AssumedRole {
+		return Role{}, false
+	}
+	return Role{ARN: e.ARN, ID: e.ID, Account: e.Account, Name: e.Name, MaxSession: e.MaxSession, Tags: e.Tags}, true
+}
+
+// HasPolicy implements World.
+func (Pinned) HasPolicy(ctx context.Context, arn string) bool {
+	snap := pinned(ctx)
+	if snap == nil {
+		return false
+	}
+	_, ok := snap.Managed(arn)
+	return ok
+}
