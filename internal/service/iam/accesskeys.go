@@ -100,11 +100,11 @@ func (s *Service) addKey(tx *store.Tx, account, name string, secret wire.Secret)
 	return key, model.AccessKeys.Put(tx, id, key)
 }
 
-// freeKeyID makes an id that no key has. The account in it leaves room for only
-// 2^40 ids, so chance alone is not relied on.
+// freeKeyID makes an id that no key has: the ids of an account are too few to
+// rely on chance alone.
 func freeKeyID(tx *store.Tx, account string) (string, error) {
 	for {
-		id, err := newKeyID(account)
+		id, err := model.NewAccessKeyID(model.LongTermKey, account)
 		if err != nil {
 			return "", err
 		}

@@ -2,10 +2,7 @@ package iam
 
 import (
 	"context"
-	"encoding/base32"
-	"encoding/binary"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -111,32 +108,4 @@ func TestAccessKeyLastUsed(t *testing.T) {
 	}
 	other := newWorld(t, Quotas{})
 	other.fails(403, "AccessDenied", "User is not authorized to access this resource", "GetAccessKeyLastUsed", "AccessKeyId="+id)
-}
-
-// GetAccessKeyInfo and log tools read the account in an access key's id.
-func TestKeyIDsHoldTheAccount(t *testing.T) {
-	for _, account := range []string{"000000000000", "000000000001", "123456789012", "999999999999"} {
-		seen := map[string]bool{}
-		for range 100 {
-			id, err := newKeyID(account)
-			if err != nil {
-				t.Fatal(err)
-			}
-			raw, err := base32.StdEncoding.DecodeString(id[4:])
-			if err != nil {
-				t.Fatal(err)
-			}
-			number := binary.BigEndian.Uint64(append([]byte{0, 0}, raw[:6]...)) & 0x7fffffffff80 >> 7
-			if want, _ := strconv.ParseUint(account, 10, 64); number != want {
-				t.Fatalf("%s holds account %d, want %s", id, number, account)
-			}
-			if seen[id] {
-				t.Fatalf("%s came twice", id)
-			}
-			seen[id] = true
-		}
-	}
-	if _, err := newKeyID("9999999999999999"); err == nil {
-		t.Error("an account of 16 digits got a key")
-	}
 }
