@@ -58,6 +58,17 @@ func TestReferencesAlwaysHold(t *testing.T) {
 				return []string{"RemoveRoleFromInstanceProfile", "InstanceProfileName=" + name("i"), "RoleName=" + name("r")}
 			},
 		}
+		for _, call := range [][]string{
+			{"CreatePolicy", "PolicyName=p0", "PolicyDocument=" + identityDoc},
+			{"CreateUser", "UserName=u0"},
+			{"CreateAccessKey", "UserName=u0"},
+			{"CreateGroup", "GroupName=g0"},
+			{"AddUserToGroup", "GroupName=g0", "UserName=u0"},
+			{"CreateRole", "RoleName=r0", "AssumeRolePolicyDocument=" + trustDoc},
+			{"CreateInstanceProfile", "InstanceProfileName=i0"},
+		} {
+			w.ok(call[0], call[1:]...)
+		}
 		for _, step := range rapid.SliceOfN(rapid.IntRange(0, len(steps)-1), 1, 25).Draw(t, "steps") {
 			call := steps[step]()
 			if status := w.call(call[0], call[1:]...).status; status >= 500 {
