@@ -1,0 +1,309 @@
+// Package sigv4 parses and verifies AWS Signature Version 4 on requests as they
+// came over the wire. It knows no service, no user and no policy.
+//
+// Source of the algorithm: IAM User Guide, "Create a signed AWS API request".
+package sigv4
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/inbound"
+)
+
+// Algorithms.
+const (
+	AlgorithmHMAC  = "AWS4-HMAC-SHA256"
+	AlgorithmECDSA = "AWS4-ECDSA-P256-SHA256"
+)
+
+// Signature is what a request claims; nothing in it is verified.
+type Signature struct {
+	Algorithm   string
+	AccessKeyID string
+	// Date, Region and Service are those of the credential scope.
+	Date    string
+	Region  string
+	Service string
+	// Scope is date/region/service/aws4_request.
+	Scope string
+	// SignedHeaders are lower-case names in ascending order.
+	SignedHeaders []string
+	signedList    string
+	// Signature is hexadecimal.
+	Signature string
+	// SessionToken is empty for long-term keys.
+	SessionToken string
+	// Time is the request's own date; its text is what was signed.
+	Time     time.Time
+	timeText string
+	// Presigned is true for a signature in the query string; Expires is then how
+	// long it is good for.
+	Presigned bool
+	Expires   time.Duration
+}
+
+const (
+	timeFormat = "20060102T150405Z"
+	terminator = "aws4_request"
+	// UnsignedPayload stands for a body that is not part of the signature.
+	UnsignedPayload = "UNSIGNED-PAYLOAD"
+)
+
+// Parse reads the signature of a request. It returns nil and no error for a
+// request that nobody tried to sign. Anything that looks like an attempt and is
+// not a whole signature is an error, never anonymous.
+func Parse(r *inbound.Request) (*Signature, error) {
+	authorization, inHeader, err := authorizationHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	query := r.RawQuery()
+	inQuery := strings.Contains(query, "X-Amz-") && attemptsPresign(query)
+	switch {
+	case inHeader && inQuery:
+		return nil, failf(Malformed, "the request has a signature both in the Authorization header and in the query string: send one")
+	case inHeader:
+		return parseHeader(r, authorization)
+	case inQuery:
+		return parsePresigned(query)
+	}
+	return nil, nil
+}
+
+// authorizationHeader finds the one Authorization header whose scheme is AWS's.
+// Other schemes are not ours to judge: the caller is anonymous then.
+func authorizationHeader(r *inbound.Request) (value string, found bool, err error) {
+	count := 0
+	for i := range r.Headers {
+		if r.Headers[i].Name != "authorization" {
+			continue
+		}
+		count++
+		if strings.HasPrefix(r.Headers[i].Value, "AWS4-") || strings.HasPrefix(r.Headers[i].Value, "AWS ") {
+			value, found = r.Headers[i].Value, true
+		}
+	}
+	if found && count > 1 {
+		return "", false, failf(Malformed, "the request has %d Authorization headers: send one", count)
+	}
+	return value, found, nil
+}
+
+// attemptsPresign tells whether a query holds a parameter of a signature.
+func attemptsPresign(query string) bool {
+	for _, name := range []string{"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"} {
+		for rest := query; ; {
+			i := strings.Index(rest, name+"=")
+			if i < 0 {
+				break
+			}
+			if i == 0 || rest[i-1] == '&' {
+				return true
+			}
+			rest = rest[i+len(name):]
+		}
+	}
+	return false
+}
+
+func parseHeader(r *inbound.Request, authorization string) (*Signature, error) {
+	algorithm, fields, _ := strings.Cut(authorization, " ")
+	if err := checkAlgorithm(algorithm); err != nil {
+		return nil, err
+	}
+	s := &Signature{Algorithm: algorithm}
+	var credential string
+	var has [3]bool
+	for len(fields) > 0 {
+		var field string
+		field, fields, _ = strings.Cut(fields, ",")
+		field = strings.TrimSpace(field)
+		if field == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(field, "=")
+		if !ok {
+			return nil, failf(Malformed, "a part of the Authorization header is not a valid key=value pair (missing equal-sign).")
+		}
+		var n int
+		switch name {
+		case "Credential":
+			credential, n = value, 0
+		case "SignedHeaders":
+			s.signedList, n = value, 1
+		case "Signature":
+			s.Signature, n = value, 2
+		default:
+			continue
+		}
+		if has[n] {
+			return nil, failf(Malformed, "the Authorization header has the parameter %s twice.", name)
+		}
+		has[n] = true
+	}
+	date, dateErr := headerDate(r)
+	var missing strings.Builder
+	for i, name := range []string{"Credential", "SignedHeaders", "Signature"} {
+		if !has[i] {
+			missing.WriteString("Authorization header requires '" + name + "' parameter. ")
+		}
+	}
+	if dateErr == errNoDate {
+		missing.WriteString("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ")
+	}
+	if missing.Len() > 0 {
+		return nil, failf(Malformed, "%s", strings.TrimSpace(missing.String()))
+	}
+	if dateErr != nil {
+		return nil, dateErr
+	}
+	s.Time, s.timeText = date, date.Format(timeFormat)
+	switch r.Count("x-amz-security-token") {
+	case 0:
+	case 1:
+		s.SessionToken, _ = r.Get("x-amz-security-token")
+	default:
+		return nil, failf(Malformed, "the request has several X-Amz-Security-Token headers: send one")
+	}
+	return s, s.finish(credential)
+}
+
+// errNoDate is compared by identity.
+var errNoDate = failf(Malformed, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+
+// headerDate is the date that a request with an Authorization header was signed
+// at: X-Amz-Date, else Date.
+func headerDate(r *inbound.Request) (time.Time, error) {
+	switch r.Count("x-amz-date") {
+	case 1:
+		text, _ := r.Get("x-amz-date")
+		return parseTime(text)
+	case 0:
+	default:
+		return time.Time{}, failf(Malformed, "the request has several X-Amz-Date headers: send one")
+	}
+	text, ok := r.Get("date")
+	if !ok {
+		return time.Time{}, errNoDate
+	}
+	if t, err := http.ParseTime(text); err == nil {
+		return t.UTC(), nil
+	}
+	return parseTime(text)
+}
+
+func parseTime(text string) (time.Time, error) {
+	t, err := time.Parse(timeFormat, text)
+	if err != nil || len(text) != len(timeFormat) {
+		return time.Time{}, failf(Malformed, "Date must be in ISO-8601 'basic format', such as 20060102T150405Z.")
+	}
+	return t, nil
+}
+
+func parsePresigned(query string) (*Signature, error) {
+	s := &Signature{Presigned: true}
+	values := map[string]string{}
+	for _, part := range strings.Split(query, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		if !strings.HasPrefix(name, "X-Amz-") {
+			continue
+		}
+		decoded, err := url.QueryUnescape(value)
+		if err != nil {
+			return nil, failf(Malformed, "the query parameter %s is not percent-encoded correctly.", name)
+		}
+		if _, twice := values[name]; twice {
+			return nil, failf(Malformed, "the query parameter %s is there twice.", name)
+		}
+		values[name] = decoded
+	}
+	var missing strings.Builder
+	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
+		if values[name] == "" {
+			missing.WriteString("AWS query-string parameters must include '" + name + "'. ")
+		}
+	}
+	if missing.Len() > 0 {
+		return nil, failf(Malformed, "%s", strings.TrimSpace(missing.String()))
+	}
+	s.Algorithm = values["X-Amz-Algorithm"]
+	if err := checkAlgorithm(s.Algorithm); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.Time, err = parseTime(values["X-Amz-Date"]); err != nil {
+		return nil, err
+	}
+	s.timeText = values["X-Amz-Date"]
+	s.Signature, s.signedList = values["X-Amz-Signature"], values["X-Amz-SignedHeaders"]
+	s.SessionToken = values["X-Amz-Security-Token"]
+	if text, ok := values["X-Amz-Expires"]; ok {
+		d, err := time.ParseDuration(text + "s")
+		if err != nil || d < 0 || d > 7*24*time.Hour || strings.ContainsAny(text, ".+-hmsun") {
+			return nil, failf(Malformed, "X-Amz-Expires must be a number of seconds from 0 to 604800.")
+		}
+		s.Expires = d
+	}
+	return s, s.finish(values["X-Amz-Credential"])
+}
+
+func checkAlgorithm(algorithm string) error {
+	switch algorithm {
+	case AlgorithmHMAC:
+		return nil
+	case AlgorithmECDSA:
+		return failf(Unsupported, "signatures of %s (SigV4A) are not supported yet: sign with %s.", AlgorithmECDSA, AlgorithmHMAC)
+	}
+	return failf(Malformed, "the signing algorithm is not supported: sign with %s.", AlgorithmHMAC)
+}
+
+// maxSignedHeaders is above the 100 headers that a request may have.
+const maxSignedHeaders = 128
+
+// finish checks the parts that both forms have.
+func (s *Signature) finish(credential string) error {
+	parts := strings.Split(credential, "/")
+	if len(parts) != 5 {
+		return failf(Malformed, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
+	}
+	s.AccessKeyID, s.Date, s.Region, s.Service = parts[0], parts[1], parts[2], parts[3]
+	if s.AccessKeyID == "" || len(s.AccessKeyID) > 128 {
+		return failf(Malformed, "Credential must begin with an access key id.")
+	}
+	s.Scope = credential[len(parts[0])+1:]
+	if parts[4] != terminator {
+		return failf(BadScope, "Credential should be scoped with a valid terminator: 'aws4_request'.")
+	}
+	if day := s.timeText[:8]; s.Date != day {
+		return failf(BadScope, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.8s' != '%s', from '%s'.", s.Date, day, s.timeText)
+	}
+	if len(s.Signature) != 64 || strings.Trim(s.Signature, "0123456789abcdef") != "" {
+		return failf(Malformed, "the signature must be 64 lower-case hexadecimal digits.")
+	}
+	s.SignedHeaders = strings.Split(s.signedList, ";")
+	if len(s.SignedHeaders) > maxSignedHeaders {
+		return failf(Malformed, "SignedHeaders names more than %d headers.", maxSignedHeaders)
+	}
+	for i, name := range s.SignedHeaders {
+		if name == "" || name != strings.ToLower(name) {
+			return failf(Malformed, "SignedHeaders must be lower-case names separated by ';'.")
+		}
+		if i > 0 && s.SignedHeaders[i-1] >= name {
+			return failf(Malformed, "SignedHeaders must be sorted, each name once.")
+		}
+	}
+	if !s.Signs("host") {
+		return failf(Malformed, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+	}
+	return nil
+}
+
+// Signs tells whether a header, by its lower-case name, is part of the signature.
+func (s *Signature) Signs(name string) bool {
+	_, found := slices.BinarySearch(s.SignedHeaders, name)
+	return found
+}

@@ -1,0 +1,405 @@
+package sigv4_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"pgregory.net/rapid"
+
+	"github.com/latchwork/latchwork/internal/inbound"
+	"github.com/latchwork/latchwork/internal/sigv4"
+)
+
+var (
+	now    = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	creds  = aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}
+)
+
+const region = "us-west-2"
+
+// request is a request and how it is signed.
+type request struct {
+	method, target, host, body string
+	headers                    [][2]string
+	service                    string
+	single                     bool // sign the path as it is, as S3's signers do
+}
+
+// sign signs with the AWS SDK for Go and gives the request as a server sees it.
+func sign(t testing.TB, q request) *inbound.Request {
+	t.Helper()
+	host := q.host
+	if host == "" {
+		host = "rates.example"
+	}
+	r, err := http.NewRequest(q.method, "http://"+host+q.target, strings.NewReader(q.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range q.headers {
+		r.Header.Add(h[0], h[1])
+	}
+	hash := sigv4.UnsignedPayload
+	if q.service == "vpc-lattice-svcs" {
+		if r.Header.Get("X-Amz-Content-Sha256") == "" {
+			r.Header.Set("X-Amz-Content-Sha256", hash)
+		}
+	} else {
+		sum := sha256.Sum256([]byte(q.body))
+		hash = hex.EncodeToString(sum[:])
+	}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = q.single })
+	if err := signer.SignHTTP(context.Background(), creds, r, hash, q.service, region, now); err != nil {
+		t.Fatal(err)
+	}
+	return view(r, q.target)
+}
+
+func view(r *http.Request, target string) *inbound.Request {
+	in := &inbound.Request{Method: r.Method, Target: target, Authority: r.Host, Major: 1}
+	if in.Authority == "" {
+		in.Authority = r.URL.Host
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			in.Headers = append(in.Headers, inbound.Header{Name: strings.ToLower(name), Value: v})
+		}
+	}
+	if r.ContentLength > 0 {
+		in.Headers = append(in.Headers, inbound.Header{Name: "content-length", Value: fmt.Sprint(r.ContentLength)})
+	}
+	slices.SortStableFunc(in.Headers, func(a, b inbound.Header) int { return strings.Compare(a.Name, b.Name) })
+	return in
+}
+
+func dataPlane() sigv4.Expect {
+	return sigv4.Expect{Service: "vpc-lattice-svcs", Region: region, Now: now, Skew: 5 * time.Minute, DataPlane: true}
+}
+
+func verify(r *inbound.Request, want sigv4.Expect) error {
+	return verifyWith(sigv4.NewVerifier(), r, want)
+}
+
+func verifyWith(v *sigv4.Verifier, r *inbound.Request, want sigv4.Expect) error {
+	s, err := sigv4.Parse(r)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return sigv4.ErrMissing
+	}
+	return v.Verify(r, s, sigv4.Secret(secret), want)
+}
+
+func TestAgreesWithTheSDK(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		q    request
+	}{
+		{"root", request{method: "GET", target: "/"}},
+		{"path and query", request{method: "GET", target: "/rates?b=2&a=1&a=0"}},
+		{"query that sorts after encoding", request{method: "GET", target: "/x?id-type=1&id=2&a%2Fb=1&a-b=2"}},
+		{"query without value", request{method: "GET", target: "/x?flag&other="}},
+		{"space in the path, double-encoded", request{method: "POST", target: "/orders/a%20b?x=1", body: `{"a":1}`}},
+		{"space in the path, as S3 signs", request{method: "POST", target: "/orders/a%20b?x=1", single: true}},
+		{"ARN in the path", request{method: "GET", target: "/authpolicy/arn%3Aaws%3Avpc-lattice%3Aus-west-2%3A123456789012%3Aservice%2Fsvc-1"}},
+		{"headers", request{method: "GET", target: "/", headers: [][2]string{{"X-Role", "  two   spaces "}, {"X-Many", "a"}, {"X-Many", "b"}}}},
+		{"port in the host", request{method: "GET", target: "/", host: "rates.example:8080"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.q.service = "vpc-lattice-svcs"
+			if err := verify(sign(t, test.q), dataPlane()); err != nil {
+				t.Errorf("data plane: %v", err)
+			}
+			if test.q.single {
+				return
+			}
+			test.q.service = "vpc-lattice"
+			want := sigv4.Expect{Service: "vpc-lattice", Now: now, Skew: 5 * time.Minute, Body: []byte(test.q.body)}
+			if err := verify(sign(t, test.q), want); err != nil {
+				t.Errorf("control plane: %v", err)
+			}
+		})
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	good := request{method: "GET", target: "/rates", service: "vpc-lattice-svcs"}
+	for _, test := range []struct {
+		name   string
+		change func(*inbound.Request, *sigv4.Expect)
+		want   sigv4.Cause
+	}{
+		{"another service", func(_ *inbound.Request, e *sigv4.Expect) { e.Service = "iam" }, sigv4.BadScope},
+		{"another region", func(_ *inbound.Request, e *sigv4.Expect) { e.Region = "eu-west-1" }, sigv4.BadScope},
+		{"too old", func(_ *inbound.Request, e *sigv4.Expect) { e.Now = now.Add(5*time.Minute + 2*time.Second) }, sigv4.Expired},
+		{"from the future", func(_ *inbound.Request, e *sigv4.Expect) { e.Now = now.Add(-5*time.Minute - 2*time.Second) }, sigv4.NotYet},
+		{"another method", func(r *inbound.Request, _ *sigv4.Expect) { r.Method = "POST" }, sigv4.Mismatch},
+		{"another path", func(r *inbound.Request, _ *sigv4.Expect) { r.Target = "/Rates" }, sigv4.Mismatch},
+		{"a query added", func(r *inbound.Request, _ *sigv4.Expect) { r.Target = "/rates?admin=1" }, sigv4.Mismatch},
+		{"another host", func(r *inbound.Request, _ *sigv4.Expect) { r.Authority = "other.example" }, sigv4.Mismatch},
+		{"payload header gone", func(r *inbound.Request, _ *sigv4.Expect) { remove(r, "x-amz-content-sha256") }, sigv4.AbsentHeader},
+		{"date gone", func(r *inbound.Request, _ *sigv4.Expect) { remove(r, "x-amz-date") }, sigv4.Malformed},
+		{"two dates", func(r *inbound.Request, _ *sigv4.Expect) { add(r, "x-amz-date", "20261125T120000Z") }, sigv4.Malformed},
+		{"two authorizations", func(r *inbound.Request, _ *sigv4.Expect) { add(r, "authorization", "Basic YTpi") }, sigv4.Malformed},
+		{"signature in the query as well", func(r *inbound.Request, _ *sigv4.Expect) { r.Target += "?X-Amz-Signature=00" }, sigv4.Malformed},
+		{"terminator", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "aws4_request", "aws5_request") }, sigv4.BadScope},
+		{"scope of another day", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "/20261125/", "/20261124/") }, sigv4.BadScope},
+		{"host not signed", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "host;", "") }, sigv4.Malformed},
+		{"no signature", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "Signature=", "Sig=") }, sigv4.Malformed},
+		{"upper-case signature", func(r *inbound.Request, _ *sigv4.Expect) { upper(r) }, sigv4.Malformed},
+		{"SigV4A", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256") }, sigv4.Unsupported},
+		{"unknown AWS4 scheme", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AWS4-HMAC-SHA256", "AWS4-X509-RSA-SHA256") }, sigv4.Malformed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, want := sign(t, good), dataPlane()
+			test.change(r, &want)
+			var got *sigv4.Error
+			if err := verify(r, want); !errors.As(err, &got) || got.Cause != test.want {
+				t.Errorf("verified with %v, want cause %d", err, test.want)
+			}
+		})
+	}
+}
+
+func TestDataPlanePayload(t *testing.T) {
+	signed := request{method: "GET", target: "/", service: "vpc-lattice-svcs", headers: [][2]string{{"X-Amz-Content-Sha256", strings.Repeat("0", 64)}}}
+	var got *sigv4.Error
+	if err := verify(sign(t, signed), dataPlane()); !errors.As(err, &got) || got.Cause != sigv4.SignedPayload {
+		t.Errorf("signed payload: %v", err)
+	}
+	if status, body := got.DataPlane(); status != 403 || body != "InvalidSignatureException: Signed payloads are not supported" {
+		t.Errorf("answer %d %q", status, body)
+	}
+}
+
+func TestControlPlaneBody(t *testing.T) {
+	q := request{method: "POST", target: "/services", body: `{"name":"a"}`, service: "vpc-lattice"}
+	want := sigv4.Expect{Service: "vpc-lattice", Now: now, Skew: 5 * time.Minute, Body: []byte(`{"name":"b"}`)}
+	var got *sigv4.Error
+	if err := verify(sign(t, q), want); !errors.As(err, &got) || got.Cause != sigv4.Mismatch {
+		t.Errorf("another body: %v", err)
+	}
+	q.headers = [][2]string{{"X-Amz-Thing", "1"}}
+	want.Body = []byte(q.body)
+	r := sign(t, q)
+	if err := verify(r, want); err != nil {
+		t.Errorf("signed x-amz header: %v", err)
+	}
+	add(r, "x-amz-other", "2")
+	if err := verify(r, want); !errors.As(err, &got) || got.Cause != sigv4.UnsignedHeader {
+		t.Errorf("unsigned x-amz header: %v", err)
+	}
+}
+
+func TestUnsigned(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		target string
+		auth   string
+		signed bool
+	}{
+		{"nothing", "/", "", false},
+		{"bearer", "/", "Bearer abc", false},
+		{"query of another", "/?My-X-Amz-Signature=1&x=X-Amz-Signature=", "", false},
+		{"signature alone", "/?X-Amz-Signature=1", "", true},
+		{"credential alone", "/?a=1&X-Amz-Credential=1", "", true},
+		{"scheme alone", "/", "AWS4-HMAC-SHA256", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := &inbound.Request{Method: "GET", Target: test.target, Authority: "a", Major: 1}
+			if test.auth != "" {
+				add(r, "authorization", test.auth)
+			}
+			s, err := sigv4.Parse(r)
+			if s != nil || (err != nil) != test.signed {
+				t.Errorf("parsed %v, %v; attempted signature: want %t", s, err, test.signed)
+			}
+		})
+	}
+}
+
+func TestPresigned(t *testing.T) {
+	r, _ := http.NewRequest("GET", "http://rates.example/rates?b=2&X-Amz-Expires=300", nil)
+	signer := v4.NewSigner()
+	signed, _, err := signer.PresignHTTP(context.Background(), creds, r, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "sts", region, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, target, _ := strings.Cut(strings.TrimPrefix(signed, "http://"), "/")
+	in := &inbound.Request{Method: "GET", Target: "/" + target, Authority: "rates.example", Major: 1}
+	want := sigv4.Expect{Service: "sts", Now: now.Add(4 * time.Minute), Skew: time.Minute}
+	if err := verify(in, want); err != nil {
+		t.Errorf("within its time: %v", err)
+	}
+	want.Now = now.Add(302 * time.Second)
+	var got *sigv4.Error
+	if err := verify(in, want); !errors.As(err, &got) || got.Cause != sigv4.Expired {
+		t.Errorf("after its time: %v", err)
+	}
+}
+
+func TestUnknownKeyAndWrongSecret(t *testing.T) {
+	r := sign(t, request{method: "GET", target: "/", service: "vpc-lattice-svcs"})
+	s, err := sigv4.Parse(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := sigv4.NewVerifier()
+	if err := v.Verify(r, s, nil, dataPlane()); !errors.Is(err, sigv4.ErrUnknownKey) {
+		t.Errorf("unknown key: %v", err)
+	}
+	var got *sigv4.Error
+	if err := v.Verify(r, s, sigv4.Secret("another"), dataPlane()); !errors.As(err, &got) || got.Cause != sigv4.Mismatch {
+		t.Errorf("wrong secret: %v", err)
+	}
+	if err := v.Verify(r, s, sigv4.Secret(secret), dataPlane()); err != nil {
+		t.Errorf("right secret after a wrong one: %v", err)
+	}
+}
+
+// TestEveryByteCounts flips one byte of a signed part: never accepted; of an
+// unsigned header: always accepted.
+func TestEveryByteCounts(t *testing.T) {
+	base := sign(t, request{
+		method: "GET", target: "/rates/today?a=1&b=2", service: "vpc-lattice-svcs",
+		headers: [][2]string{{"X-Role", "reader"}},
+	})
+	add(base, "x-free", "anything")
+	v := sigv4.NewVerifier()
+	if err := verifyWith(v, base, dataPlane()); err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		r := *base
+		r.Headers = slices.Clone(base.Headers)
+		parts := []*string{&r.Target, &r.Method, &r.Authority}
+		free := -1
+		for i := range r.Headers {
+			switch r.Headers[i].Name {
+			case "x-free":
+				free = len(parts)
+			case "user-agent", "accept-encoding", "content-length":
+				continue
+			}
+			parts = append(parts, &r.Headers[i].Value)
+		}
+		n := rapid.IntRange(0, len(parts)-1).Draw(t, "part")
+		at := rapid.IntRange(0, len(*parts[n])-1).Draw(t, "at")
+		b := []byte(*parts[n])
+		c := byte(rapid.IntRange(33, 126).Draw(t, "byte"))
+		if b[at] == c {
+			t.Skip("the same byte")
+		}
+		b[at] = c
+		*parts[n] = string(b)
+		err := verifyWith(v, &r, dataPlane())
+		if n == free {
+			if err != nil {
+				t.Fatalf("an unsigned header was changed and the signature refused: %v", err)
+			}
+			return
+		}
+		// "a+1" and the like read as another spelling of the same query only where
+		// the decoded bytes are the same, which one changed byte cannot do; in
+		// Authorization a changed separator can be white space again.
+		if err == nil {
+			t.Fatalf("accepted after part %d became %q", n, b)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	good := sign(f, request{method: "GET", target: "/", service: "vpc-lattice-svcs"})
+	auth, _ := good.Get("authorization")
+	f.Add(auth, "/", "20261125T120000Z")
+	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=1", "/?X-Amz-Signature=1", "x")
+	f.Fuzz(func(t *testing.T, auth, target, date string) {
+		r := &inbound.Request{Method: "GET", Target: target, Authority: "a", Headers: []inbound.Header{
+			{Name: "authorization", Value: auth}, {Name: "x-amz-date", Value: date},
+			{Name: "x-amz-content-sha256", Value: sigv4.UnsignedPayload},
+		}}
+		s, err := sigv4.Parse(r)
+		if err != nil || s == nil {
+			return
+		}
+		if err := sigv4.NewVerifier().Verify(r, s, sigv4.Secret("guess"), dataPlane()); err == nil {
+			t.Fatal("a signature made of nothing was accepted")
+		}
+	})
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	s := sigv4.Secret(secret)
+	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s", s, s, s, s)} {
+		if strings.Contains(text, secret) {
+			t.Errorf("printed a secret: %s", text)
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	r := sign(b, request{method: "GET", target: "/rates/today?currency=eur", service: "vpc-lattice-svcs", headers: [][2]string{{"Accept", "*/*"}}})
+	v, want := sigv4.NewVerifier(), dataPlane()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := verifyWith(v, r, want); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFloor is the hashing that no verifier can avoid: SHA-256 of a
+// canonical request and one HMAC with a prepared key.
+func BenchmarkFloor(b *testing.B) {
+	canonical := make([]byte, 330)
+	toSign := make([]byte, 140)
+	h, mac := sha256.New(), hmac.New(sha256.New, make([]byte, 32))
+	var sum [32]byte
+	b.ReportAllocs()
+	for b.Loop() {
+		h.Reset()
+		h.Write(canonical)
+		h.Sum(sum[:0])
+		mac.Reset()
+		mac.Write(toSign)
+		mac.Sum(sum[:0])
+	}
+}
+
+func add(r *inbound.Request, name, value string) {
+	r.Headers = append(r.Headers, inbound.Header{Name: name, Value: value})
+}
+
+func remove(r *inbound.Request, name string) {
+	r.Headers = slices.DeleteFunc(r.Headers, func(h inbound.Header) bool { return h.Name == name })
+}
+
+func edit(r *inbound.Request, from, to string) {
+	for i := range r.Headers {
+		if r.Headers[i].Name == "authorization" {
+			r.Headers[i].Value = strings.Replace(r.Headers[i].Value, from, to, 1)
+		}
+	}
+}
+
+func upper(r *inbound.Request) {
+	for i := range r.Headers {
+		if h := &r.Headers[i]; h.Name == "authorization" {
+			at := strings.Index(h.Value, "Signature=") + len("Signature=")
+			h.Value = h.Value[:at] + strings.ToUpper(h.Value[at:])
+		}
+	}
+}

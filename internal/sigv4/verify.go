@@ -1,0 +1,274 @@
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"hash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/inbound"
+)
+
+// Expect says what a signature must be made for.
+type Expect struct {
+	// Service is the signing name.
+	Service string
+	// Region of the credential scope; "" takes any.
+	Region string
+	Now    time.Time
+	// Skew is how far the request's date may be from Now, both ways.
+	Skew time.Duration
+	// DataPlane selects VPC Lattice's own rules: the body is never signed and the
+	// header that says so is; other x-amz-* headers need not be signed.
+	DataPlane bool
+	// Body is the whole body of a control plane request.
+	Body []byte
+}
+
+// Verifier verifies signatures. It keeps derived signing keys, and the scratch
+// space that makes a verification allocate nothing.
+type Verifier struct {
+	mu   sync.RWMutex
+	keys map[keyID]*signingKey
+	free sync.Pool // *scratch
+}
+
+// keyID is what a signing key is derived from, but for the secret.
+type keyID struct{ accessKeyID, date, region, service string }
+
+// signingKey is a derived key. Its hashes are kept because an HMAC that was used
+// once restarts without hashing the key again, which saves a third of the work.
+type signingKey struct {
+	secret [sha256.Size]byte // hash of the secret that the key was derived from
+	key    []byte
+	free   sync.Pool // hash.Hash
+}
+
+// maxKeys bounds the cache. A key is used for one day; when the cache is full it
+// starts anew.
+const maxKeys = 20000
+
+// NewVerifier makes a Verifier.
+func NewVerifier() *Verifier { return &Verifier{keys: map[keyID]*signingKey{}} }
+
+type scratch struct {
+	hash hash.Hash
+	buf  []byte
+	sum  [sha256.Size]byte
+	hex  [2 * sha256.Size]byte
+	kv   []pair
+}
+
+func (v *Verifier) scratch() *scratch {
+	if s, ok := v.free.Get().(*scratch); ok {
+		return s
+	}
+	return &scratch{hash: sha256.New(), buf: make([]byte, 0, 4096)}
+}
+
+// Verify checks a signature against a secret. Where the access key is not known,
+// a nil secret does the same work and fails with UnknownKey, so that time does
+// not tell which keys exist. The error is an *Error.
+func (v *Verifier) Verify(r *inbound.Request, s *Signature, secret Secret, want Expect) error {
+	if err := s.check(r, want); err != nil {
+		return err
+	}
+	payload, err := payload(r, s, want)
+	if err != nil {
+		return err
+	}
+	known := secret != nil
+	if !known {
+		secret = Secret("0000000000000000000000000000000000000000")
+	}
+	key := v.signingKey(s, secret)
+	x := v.scratch()
+	defer v.free.Put(x)
+	ok := false
+	for _, form := range pathForms(r.Path(), want.DataPlane) {
+		if form == skipForm {
+			continue
+		}
+		for _, host := range hostForms(r, want) {
+			if host == "" && r.Authority != "" {
+				continue
+			}
+			x.canonical(r, s, form, host, payload)
+			x.sign(s, key)
+			// Each form is a whole comparison; which of them fits is no secret.
+			if subtle.ConstantTimeCompare(x.hex[:], []byte(s.Signature)) == 1 {
+				ok = true
+			}
+			if ok {
+				break
+			}
+		}
+		if ok {
+			break
+		}
+	}
+	switch {
+	case !known:
+		return ErrUnknownKey
+	case !ok:
+		return failf(Mismatch, textMismatch)
+	}
+	return nil
+}
+
+// check applies everything that needs no key.
+func (s *Signature) check(r *inbound.Request, want Expect) error {
+	if s.Service != want.Service {
+		return failf(BadScope, "Credential should be scoped to correct service: '%s'. ", want.Service)
+	}
+	if want.Region != "" && s.Region != want.Region {
+		return failf(BadScope, "Credential should be scoped to a valid region, not '%.32s'. ", s.Region)
+	}
+	if err := s.checkTime(want); err != nil {
+		return err
+	}
+	for _, name := range s.SignedHeaders {
+		if name == "host" {
+			continue
+		}
+		if _, ok := r.Get(name); !ok {
+			return failf(AbsentHeader, "'%.64s' is named as a SignedHeader, but it does not exist in the HTTP request.", name)
+		}
+	}
+	if s.Presigned {
+		return nil
+	}
+	dateHeader := "x-amz-date"
+	if _, ok := r.Get(dateHeader); !ok {
+		dateHeader = "date"
+	}
+	if !s.Signs(dateHeader) {
+		return failf(UnsignedHeader, "'%s' must be a 'SignedHeader' in the AWS Authorization.", dateHeader)
+	}
+	for i := range r.Headers {
+		name := r.Headers[i].Name
+		if !strings.HasPrefix(name, "x-amz-") || s.Signs(name) {
+			continue
+		}
+		switch name {
+		case "x-amz-security-token":
+			// The token proves itself and names its key; some signers add it after
+			// they signed.
+			continue
+		case "x-amz-content-sha256":
+			continue // payload has its say
+		}
+		if want.DataPlane {
+			continue
+		}
+		return failf(UnsignedHeader, "There were headers present in the request which were not signed: '%.64s'.", name)
+	}
+	return nil
+}
+
+func (s *Signature) checkTime(want Expect) error {
+	stamp := func(t time.Time) string { return t.UTC().Format(timeFormat) }
+	late := want.Skew
+	if s.Presigned && s.Expires > late {
+		late = s.Expires
+	}
+	minutes := int(want.Skew / time.Minute)
+	if limit := want.Now.Add(-late); s.Time.Before(limit.Truncate(time.Second)) {
+		return failf(Expired, "Signature expired: %s is now earlier than %s (%s - %d min.)", s.timeText, stamp(limit), stamp(want.Now), minutes)
+	}
+	if limit := want.Now.Add(want.Skew); s.Time.After(limit) {
+		return failf(NotYet, "Signature not yet current: %s is still later than %s (%s + %d min.)", s.timeText, stamp(limit), stamp(want.Now), minutes)
+	}
+	return nil
+}
+
+// payload is the last line of the canonical request.
+func payload(r *inbound.Request, s *Signature, want Expect) (string, error) {
+	value, present := r.Get("x-amz-content-sha256")
+	if r.Count("x-amz-content-sha256") > 1 {
+		return "", failf(Malformed, "the request has several X-Amz-Content-Sha256 headers: send one")
+	}
+	if want.DataPlane {
+		// Source: VPC Lattice User Guide, "SIGv4 authenticated requests": the header
+		// must be there, say that the payload is not signed, and be signed itself.
+		switch {
+		case !present || !s.Signs("x-amz-content-sha256"):
+			return "", failf(MissingPayloadHeader, textPayloadHeader)
+		case value != UnsignedPayload:
+			return "", failf(SignedPayload, textSignedPayload)
+		}
+		return UnsignedPayload, nil
+	}
+	if present && !s.Signs("x-amz-content-sha256") {
+		return "", failf(UnsignedHeader, "There were headers present in the request which were not signed: 'x-amz-content-sha256'.")
+	}
+	if value == UnsignedPayload {
+		return value, nil
+	}
+	sum := sha256.Sum256(want.Body)
+	actual := hex.EncodeToString(sum[:])
+	if present && value != actual {
+		return "", failf(PayloadHash, "The provided 'x-amz-content-sha256' header does not match what was computed.")
+	}
+	return actual, nil
+}
+
+// signingKey derives a signing key, or takes it from the cache.
+func (v *Verifier) signingKey(s *Signature, secret Secret) *signingKey {
+	id := keyID{s.AccessKeyID, s.Date, s.Region, s.Service}
+	v.mu.RLock()
+	k := v.keys[id]
+	v.mu.RUnlock()
+	digest := sha256.Sum256(secret)
+	if k != nil && subtle.ConstantTimeCompare(k.secret[:], digest[:]) == 1 {
+		return k
+	}
+	k = &signingKey{secret: digest, key: deriveKey(secret, s.Date, s.Region, s.Service)}
+	v.mu.Lock()
+	if len(v.keys) >= maxKeys {
+		clear(v.keys)
+	}
+	// The strings of a Signature are parts of the request's headers: keep copies.
+	v.keys[keyID{strings.Clone(id.accessKeyID), strings.Clone(id.date), strings.Clone(id.region), strings.Clone(id.service)}] = k
+	v.mu.Unlock()
+	return k
+}
+
+func deriveKey(secret Secret, date, region, service string) []byte {
+	key := append([]byte("AWS4"), secret...)
+	for _, part := range []string{date, region, service, terminator} {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(part))
+		key = h.Sum(nil)
+	}
+	return key
+}
+
+// sign turns the canonical request in x.buf into the signature in x.hex.
+func (x *scratch) sign(s *Signature, k *signingKey) {
+	x.hash.Reset()
+	x.hash.Write(x.buf)
+	sum := x.hash.Sum(x.sum[:0])
+	b := x.buf[:0]
+	b = append(b, AlgorithmHMAC...)
+	b = append(b, '\n')
+	b = append(b, s.timeText...)
+	b = append(b, '\n')
+	b = append(b, s.Scope...)
+	b = append(b, '\n')
+	b = hex.AppendEncode(b, sum)
+	x.buf = b
+	h, ok := k.free.Get().(hash.Hash)
+	if !ok {
+		h = hmac.New(sha256.New, k.key)
+	}
+	h.Reset()
+	h.Write(b)
+	sum = h.Sum(x.sum[:0])
+	k.free.Put(h)
+	hex.Encode(x.hex[:], sum)
+}
