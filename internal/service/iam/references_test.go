@@ -66,6 +66,7 @@ func TestReferencesAlwaysHold(t *testing.T) {
 			{"AddUserToGroup", "GroupName=g0", "UserName=u0"},
 			{"CreateRole", "RoleName=r0", "AssumeRolePolicyDocument=" + trustDoc},
 			{"CreateInstanceProfile", "InstanceProfileName=i0"},
+			{"AddRoleToInstanceProfile", "InstanceProfileName=i0", "RoleName=r0"},
 		} {
 			w.ok(call[0], call[1:]...)
 		}
