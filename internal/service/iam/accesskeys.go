@@ -2,11 +2,10 @@ package iam
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"slices"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/store"
@@ -57,7 +56,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *wireiam.CreateAccessK
 		return nil, err
 	}
 	var made *model.AccessKey
-	secret := newSecret()
+	secret := wire.Secret(credential.NewSecret())
 	err = s.update(ctx, func(tx *store.Tx) (err error) {
 		made, err = s.addKey(tx, accountOf(ctx), name, secret)
 		return err
@@ -112,13 +111,6 @@ func freeKeyID(tx *store.Tx, account string) (string, error) {
 			return id, err
 		}
 	}
-}
-
-// newSecret makes a secret access key: 40 characters, 240 random bits.
-func newSecret() wire.Secret {
-	var b [30]byte
-	rand.Read(b[:])
-	return wire.Secret(base64.StdEncoding.EncodeToString(b[:]))
 }
 
 func noKey(id string) *fault.Error {

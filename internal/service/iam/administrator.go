@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 
+	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/wire"
@@ -19,7 +20,7 @@ const (
 // not wait until the user is enforced: an installation makes it before it serves.
 func Administrator(ctx context.Context, cfg Config, account, name string) (keyID string, secret wire.Secret, made bool, err error) {
 	s := newService(cfg)
-	fresh := newSecret()
+	fresh := wire.Secret(credential.NewSecret())
 	_, err = cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		keyID, secret, made = "", "", false
 		info, err := model.AccountInfo.Get(tx, account)
@@ -37,7 +38,7 @@ func Administrator(ctx context.Context, cfg Config, account, name string) (keyID
 		now := cfg.Clock()
 		u := &model.User{
 			Meta: model.Meta{
-				ID: uniqueID(users.prefix), ARN: users.arn(s, account, "/", name), Name: name, Account: account,
+				ID: credential.NewUniqueID(users.prefix), ARN: users.arn(s, account, "/", name), Name: name, Account: account,
 				Created: now, Updated: now,
 			},
 			Path: "/",

@@ -2,10 +2,10 @@ package iam
 
 import (
 	"context"
-	"crypto/rand"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/store"
@@ -180,7 +180,7 @@ func create[T any](ctx context.Context, s *Service, k *kind[T], name string, pat
 		}
 		*k.path(made) = at
 		*k.meta(made) = model.Meta{
-			ID: uniqueID(k.prefix), ARN: k.arn(s, account, at, name), Name: name, Account: account,
+			ID: credential.NewUniqueID(k.prefix), ARN: k.arn(s, account, at, name), Name: name, Account: account,
 			Created: now, Updated: now, Tags: merged,
 		}
 		if err := fill(tx, made); err != nil {
@@ -259,7 +259,3 @@ func rename[T any](tx *store.Tx, s *Service, k *kind[T], record *T, newName, new
 	}
 	return k.records.Delete(tx, model.IAMKey(old.Account, old.Name))
 }
-
-// uniqueID makes an id such as AIDA2XFCRGJ7KXLVV3UEM: AWS's prefix and 17
-// characters of base 32.
-func uniqueID(prefix string) string { return prefix + rand.Text()[:17] }
