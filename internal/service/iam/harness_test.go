@@ -17,13 +17,18 @@ import (
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
+	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
 	wire "github.com/latchwork/latchwork/internal/wire/iam"
 )
+
+// What the server puts in.
+var _ = Config{Secrets: (*credential.KeyRing)(nil), Published: (*snapshot.Publisher)(nil)}
 
 var now = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 

@@ -105,7 +105,7 @@ func usageOf(tx *store.Tx, account string) (*usage, error) {
 	return u, nil
 }
 
-// inUse tells whether a filter for the use of policies lets a policy pass.
+// passes tells whether a filter for the use of policies lets a policy pass.
 func (u *usage) passes(arn string, filter string, onlyAttached bool) bool {
 	switch filter {
 	case "PermissionsPolicy":

@@ -10,10 +10,17 @@ import (
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
+)
+
+// What the server puts in.
+var (
+	_ Tokens = (*credential.Tokens)(nil)
+	_ World  = Pinned{}
 )
 
 // The World of a real snapshot, made of real records.
