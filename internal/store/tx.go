@@ -78,6 +78,9 @@ func (s *Store) ViewAt(ctx context.Context, at Revision, fn func(*Tx) error) err
 	return fn(tx)
 }
 
+// ReadOnly tells whether the transaction cannot write.
+func (tx *Tx) ReadOnly() bool { return tx.readOnly }
+
 // Context is the context that the transaction runs in.
 func (tx *Tx) Context() context.Context { return tx.ctx }
 

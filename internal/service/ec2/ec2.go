@@ -1,0 +1,653 @@
+// Package ec2 carries out the few operations of EC2 that name a VPC. A VPC here is
+// an address range with its owner account: it says where a client is, and so
+// through which service network its requests enter.
+package ec2
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/fault"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
+	wire "github.com/latchwork/latchwork/internal/wire/ec2"
+)
+
+// Config says what the service works with; everything is required.
+type Config struct {
+	Store     *store.Store
+	Published interface {
+		WaitFor(context.Context, store.Revision) error
+	}
+	Clock clock.Clock
+	// DefaultAccount owns the default VPC of every region.
+	DefaultAccount string
+}
+
+// Service handles the operations.
+type Service struct {
+	wire.Unimplemented
+	cfg Config
+}
+
+// New makes EC2 ready for the dispatcher.
+func New(cfg Config) awsapi.Binding {
+	s := &Service{cfg: cfg}
+	return wire.Bind(s, s.access())
+}
+
+func (s *Service) scope(ctx context.Context) model.Scope {
+	c := awsapi.FromContext(ctx)
+	return model.Scope{Partition: c.Partition, Account: c.Account, Region: c.Region}
+}
+
+func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
+	revision, err := s.cfg.Store.Update(ctx, fn)
+	if err == nil {
+		err = s.cfg.Published.WaitFor(ctx, revision)
+	}
+	return public(err)
+}
+
+func public(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return &fault.Error{
+			Code: "Unavailable", Status: http.StatusServiceUnavailable, Receiver: true, Cause: err,
+			Message: "The server is overloaded and can't handle the request: its store is not available.",
+		}
+	}
+	return err
+}
+
+func badParameter(format string, args ...any) *fault.Error {
+	return fault.New("InvalidParameterValue", format, args...)
+}
+
+func noSuchVPC(id string) *fault.Error {
+	return fault.New("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
+}
+
+// dryRun answers a call that only asks whether it may be made; the dispatcher has
+// authorized it already.
+func dryRun(flag *bool) error {
+	if flag == nil || !*flag {
+		return nil
+	}
+	return fault.New("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").WithStatus(http.StatusPreconditionFailed)
+}
+
+// defaultVPC is the account's default VPC, where it has one.
+func (s *Service) defaultVPC(scope model.Scope) *model.VPC {
+	if scope.Account != s.cfg.DefaultAccount {
+		return nil
+	}
+	return model.DefaultVPC(scope.Account, scope.Region, time.Time{})
+}
+
+// vpc reads a VPC; the default one is there without being stored.
+func (s *Service) vpc(tx *store.Tx, scope model.Scope, id string) (*model.VPC, error) {
+	v, err := model.VPCs.Get(tx, scope.Key(id))
+	if err != nil || v != nil {
+		return v, err
+	}
+	if d := s.defaultVPC(scope); d != nil && d.ID == id {
+		return d, nil
+	}
+	return nil, noSuchVPC(id)
+}
+
+// claimKey is the unique name of an address range or a gateway address within a
+// region: an address can be in one VPC only.
+func claimKey(region, kind, value string) string { return "vpc/" + region + "/" + kind + "/" + value }
+
+func claim(tx *store.Tx, region, kind, value, id string, taken func(holder string) error) error {
+	key := claimKey(region, kind, value)
+	holder, err := model.Unique.Get(tx, key)
+	if err != nil {
+		return err
+	}
+	if holder != nil && holder.ID != id {
+		return taken(holder.ID)
+	}
+	return model.Unique.Put(tx, key, &model.Claim{ID: id})
+}
+
+func claimRange(tx *store.Tx, region string, p netip.Prefix, id string) error {
+	return claim(tx, region, "cidr", p.String(), id, func(holder string) error {
+		return fault.New("InvalidVpc.Range", "The CIDR '%s' is that of %s already: an address range belongs to one VPC in a region, because it says where a client is. Take a smaller or larger range, the longest one that holds an address counts", p, holder)
+	})
+}
+
+func claimGateway(tx *store.Tx, region, address, id string) error {
+	return claim(tx, region, "gateway", address, id, func(holder string) error {
+		return badParameter("The gateway address %s is bound to %s already", address, holder)
+	})
+}
+
+// parseRange reads an address range.
+func parseRange(text string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return p, badParameter("Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", text)
+	}
+	return p.Masked(), nil
+}
+
+// gatewayAddress checks the tag that binds a gateway address to a VPC.
+func gatewayAddress(tags map[string]string) (string, error) {
+	value, ok := tags[model.GatewayAddressTag]
+	if !ok {
+		return "", nil
+	}
+	addr, err := netip.ParseAddr(value)
+	if err != nil {
+		return "", badParameter("The tag %s must be one of the gateway's IP addresses, found %q", model.GatewayAddressTag, value)
+	}
+	return addr.Unmap().String(), nil
+}
+
+func checkTags(tags map[string]string) error {
+	if len(tags) > 50 {
+		return fault.New("TagLimitExceeded", "The maximum number of tags for a resource has been reached: 50.")
+	}
+	for k := range tags {
+		if strings.HasPrefix(strings.ToLower(k), "aws:") {
+			return badParameter("Tag keys starting with 'aws:' are reserved for internal use")
+		}
+	}
+	return nil
+}
+
+// CreateVpc implements ec2:CreateVpc.
+func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wire.CreateVpcResponse, error) {
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	if in.CidrBlock == nil {
+		return nil, fault.New("MissingParameter", "The request must contain the parameter cidrBlock: address ranges are registered here, not given out")
+	}
+	var ranges []netip.Prefix
+	for _, text := range []*string{in.CidrBlock, in.Ipv6CidrBlock} {
+		if text == nil {
+			continue
+		}
+		p, err := parseRange(*text)
+		if err != nil {
+			return nil, err
+		}
+		ranges = append(ranges, p)
+	}
+	tags, err := specifiedTags(in.TagSpecifications)
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := gatewayAddress(tags)
+	if err != nil {
+		return nil, err
+	}
+	scope := s.scope(ctx)
+	var v *model.VPC
+	err = s.update(ctx, func(tx *store.Tx) error {
+		now := s.cfg.Clock()
+		id := model.NewID("vpc")
+		v = &model.VPC{Meta: model.Meta{
+			ID: id, ARN: model.VPCARN(scope.Account, scope.Region, id), Account: scope.Account, Region: scope.Region,
+			Created: now, Updated: now, Tags: tags,
+		}}
+		for _, p := range ranges {
+			if err := claimRange(tx, scope.Region, p, id); err != nil {
+				return err
+			}
+			v.CIDRs = append(v.CIDRs, model.CIDR{AssociationID: model.NewID("vpc-cidr-assoc"), Prefix: p})
+		}
+		if gateway != "" {
+			if err := claimGateway(tx, scope.Region, gateway, id); err != nil {
+				return err
+			}
+		}
+		return model.VPCs.Put(tx, scope.Key(id), v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.CreateVpcResponse{Vpc: show(v)}, nil
+}
+
+func specifiedTags(specs []wire.TagSpecification) (map[string]string, error) {
+	tags := map[string]string{}
+	for _, spec := range specs {
+		if spec.ResourceType == nil || *spec.ResourceType != "vpc" {
+			return nil, badParameter("The resource type of tag specifications must be vpc")
+		}
+		for _, t := range spec.Tags {
+			tags[value(t.Key)] = value(t.Value)
+		}
+	}
+	return tags, checkTags(tags)
+}
+
+func value(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+func show(v *model.VPC) *wire.Vpc {
+	out := &wire.Vpc{
+		VpcId: &v.ID, OwnerId: &v.Account, State: new("available"), InstanceTenancy: new("default"),
+		DhcpOptionsId: new("default"), IsDefault: &v.Default,
+		CidrBlockAssociationSet: []wire.VpcCidrBlockAssociation{}, Tags: []wire.Tag{},
+	}
+	for _, c := range v.CIDRs {
+		block := c.Prefix.String()
+		associated := &wire.VpcCidrBlockState{State: new("associated")}
+		if c.Prefix.Addr().Is6() {
+			out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, wire.VpcIpv6CidrBlockAssociation{
+				AssociationId: &c.AssociationID, Ipv6CidrBlock: &block, Ipv6CidrBlockState: associated,
+			})
+			continue
+		}
+		if out.CidrBlock == nil {
+			out.CidrBlock = &block
+		}
+		out.CidrBlockAssociationSet = append(out.CidrBlockAssociationSet, wire.VpcCidrBlockAssociation{
+			AssociationId: &c.AssociationID, CidrBlock: &block, CidrBlockState: associated,
+		})
+	}
+	for k, val := range v.Tags {
+		out.Tags = append(out.Tags, wire.Tag{Key: new(k), Value: new(val)})
+	}
+	slices.SortFunc(out.Tags, func(a, b wire.Tag) int { return strings.Compare(*a.Key, *b.Key) })
+	return out
+}
+
+// DescribeVpcs implements ec2:DescribeVpcs.
+func (s *Service) DescribeVpcs(ctx context.Context, in *wire.DescribeVpcsRequest) (*wire.DescribeVpcsResponse, error) {
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	scope := s.scope(ctx)
+	var found []*model.VPC
+	var revision int64
+	err := s.cfg.Store.View(ctx, func(tx *store.Tx) error {
+		items, err := model.VPCs.List(tx, scope.Prefix())
+		if err != nil {
+			return err
+		}
+		revision = int64(tx.Revision())
+		d := s.defaultVPC(scope)
+		for _, item := range items {
+			if d != nil && item.Record.ID == d.ID {
+				d = nil
+			}
+			found = append(found, item.Record)
+		}
+		if d != nil {
+			found = append(found, d)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, public(err)
+	}
+	for _, id := range in.VpcIds {
+		if !slices.ContainsFunc(found, func(v *model.VPC) bool { return v.ID == id }) {
+			return nil, noSuchVPC(id)
+		}
+	}
+	if len(in.VpcIds) > 0 {
+		found = slices.DeleteFunc(found, func(v *model.VPC) bool { return !slices.Contains(in.VpcIds, v.ID) })
+	}
+	for _, f := range in.Filters {
+		match, err := filter(value(f.Name))
+		if err != nil {
+			return nil, err
+		}
+		found = slices.DeleteFunc(found, func(v *model.VPC) bool {
+			for _, have := range match(v) {
+				if slices.ContainsFunc(f.Values, func(want string) bool { return wildcard(want, have) }) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	slices.SortFunc(found, func(a, b *model.VPC) int { return strings.Compare(a.ID, b.ID) })
+	page, next, err := awsapi.Page(ctx, found, revision, func(v *model.VPC) string { return v.ID })
+	if err != nil {
+		return nil, err
+	}
+	out := &wire.DescribeVpcsResponse{Vpcs: []wire.Vpc{}, NextToken: next}
+	for _, v := range page {
+		out.Vpcs = append(out.Vpcs, *show(v))
+	}
+	return out, nil
+}
+
+// filter gives what a filter looks at.
+// Source: EC2 API Reference, DescribeVpcs.
+func filter(name string) (func(*model.VPC) []string, error) {
+	if key, ok := strings.CutPrefix(name, "tag:"); ok {
+		return func(v *model.VPC) []string {
+			if t, ok := v.Tags[key]; ok {
+				return []string{t}
+			}
+			return nil
+		}, nil
+	}
+	switch name {
+	case "vpc-id":
+		return func(v *model.VPC) []string { return []string{v.ID} }, nil
+	case "owner-id":
+		return func(v *model.VPC) []string { return []string{v.Account} }, nil
+	case "state":
+		return func(*model.VPC) []string { return []string{"available"} }, nil
+	case "is-default", "isDefault":
+		return func(v *model.VPC) []string { return []string{strconv.FormatBool(v.Default)} }, nil
+	case "cidr", "cidr-block", "cidr-block-association.cidr-block":
+		return func(v *model.VPC) []string {
+			var out []string
+			for _, c := range v.CIDRs {
+				out = append(out, c.Prefix.String())
+			}
+			return out
+		}, nil
+	case "tag-key":
+		return func(v *model.VPC) []string {
+			var out []string
+			for k := range v.Tags {
+				out = append(out, k)
+			}
+			return out
+		}, nil
+	}
+	return nil, badParameter("The filter '%s' is invalid", name)
+}
+
+// wildcard compares a filter's value, in which '*' and '?' stand for others.
+func wildcard(pattern, s string) bool {
+	for pattern != "" {
+		switch pattern[0] {
+		case '*':
+			for i := 0; i <= len(s); i++ {
+				if wildcard(pattern[1:], s[i:]) {
+					return true
+				}
+			}
+			return false
+		case '?':
+			if s == "" {
+				return false
+			}
+		default:
+			if s == "" || s[0] != pattern[0] {
+				return false
+			}
+		}
+		pattern, s = pattern[1:], s[1:]
+	}
+	return s == ""
+}
+
+// DeleteVpc implements ec2:DeleteVpc.
+func (s *Service) DeleteVpc(ctx context.Context, in *wire.DeleteVpcRequest) (*wire.DeleteVpcResponse, error) {
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	scope := s.scope(ctx)
+	return nil, s.update(ctx, func(tx *store.Tx) error {
+		v, err := s.vpc(tx, scope, *in.VpcId)
+		if err != nil {
+			return err
+		}
+		if v.Default {
+			return fault.New("OperationNotPermitted", "The default VPC '%s' holds loopback and cannot be deleted; another VPC with a longer prefix takes addresses from it", v.ID)
+		}
+		if err := unused(tx, scope, v.ID); err != nil {
+			return err
+		}
+		for _, c := range v.CIDRs {
+			if err := model.Unique.Delete(tx, claimKey(scope.Region, "cidr", c.Prefix.String())); err != nil {
+				return err
+			}
+		}
+		if gateway, err := gatewayAddress(v.Tags); err == nil && gateway != "" {
+			if err := model.Unique.Delete(tx, claimKey(scope.Region, "gateway", gateway)); err != nil {
+				return err
+			}
+		}
+		return model.VPCs.Delete(tx, scope.Key(v.ID))
+	})
+}
+
+// unused refuses a VPC that something depends on.
+func unused(tx *store.Tx, scope model.Scope, id string) error {
+	holder, err := model.Unique.Get(tx, scope.Key("vpc", id))
+	if err != nil {
+		return err
+	}
+	if holder != nil {
+		return fault.New("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted: its association %s with a service network", id, holder.ID)
+	}
+	groups, err := model.TargetGroups.List(tx, scope.Prefix())
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if g.Record.Config != nil && value(g.Record.Config.VpcIdentifier) == id {
+			return fault.New("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted: target group %s", id, g.Record.ID)
+		}
+	}
+	return nil
+}
+
+// AssociateVpcCidrBlock implements ec2:AssociateVpcCidrBlock.
+func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *wire.AssociateVpcCidrBlockRequest) (*wire.AssociateVpcCidrBlockResponse, error) {
+	text := in.CidrBlock
+	if text == nil {
+		text = in.Ipv6CidrBlock
+	}
+	if text == nil {
+		return nil, fault.New("MissingParameter", "The request must contain the parameter cidrBlock or ipv6CidrBlock")
+	}
+	p, err := parseRange(*text)
+	if err != nil {
+		return nil, err
+	}
+	scope := s.scope(ctx)
+	c := model.CIDR{Prefix: p}
+	err = s.update(ctx, func(tx *store.Tx) error {
+		v, err := s.vpc(tx, scope, *in.VpcId)
+		if err != nil {
+			return err
+		}
+		if err := claimRange(tx, scope.Region, p, v.ID); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(v.CIDRs, func(c model.CIDR) bool { return c.Prefix == p }) {
+			return fault.New("InvalidVpc.Range", "The CIDR '%s' is one of this VPC's already", p)
+		}
+		c.AssociationID = model.NewID("vpc-cidr-assoc")
+		v.CIDRs, v.Updated = append(v.CIDRs, c), s.cfg.Clock()
+		return model.VPCs.Put(tx, scope.Key(v.ID), v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown := show(&model.VPC{CIDRs: []model.CIDR{c}})
+	out := &wire.AssociateVpcCidrBlockResponse{VpcId: in.VpcId}
+	if len(shown.CidrBlockAssociationSet) > 0 {
+		out.CidrBlockAssociation = &shown.CidrBlockAssociationSet[0]
+	} else {
+		out.Ipv6CidrBlockAssociation = &shown.Ipv6CidrBlockAssociationSet[0]
+	}
+	return out, nil
+}
+
+// DisassociateVpcCidrBlock implements ec2:DisassociateVpcCidrBlock. The last range
+// stays.
+func (s *Service) DisassociateVpcCidrBlock(ctx context.Context, in *wire.DisassociateVpcCidrBlockRequest) (*wire.DisassociateVpcCidrBlockResponse, error) {
+	scope := s.scope(ctx)
+	var removed model.CIDR
+	var id string
+	err := s.update(ctx, func(tx *store.Tx) error {
+		v, n, err := s.associated(tx, scope, *in.AssociationId)
+		if err != nil {
+			return err
+		}
+		if len(v.CIDRs) == 1 {
+			return fault.New("OperationNotPermitted", "The vpc CIDR block with association ID %s may not be disassociated: it is the VPC's last", *in.AssociationId)
+		}
+		removed, id = v.CIDRs[n], v.ID
+		v.CIDRs, v.Updated = slices.Delete(v.CIDRs, n, n+1), s.cfg.Clock()
+		if err := model.Unique.Delete(tx, claimKey(scope.Region, "cidr", removed.Prefix.String())); err != nil {
+			return err
+		}
+		return model.VPCs.Put(tx, scope.Key(v.ID), v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown := show(&model.VPC{CIDRs: []model.CIDR{removed}})
+	out := &wire.DisassociateVpcCidrBlockResponse{VpcId: &id}
+	gone := &wire.VpcCidrBlockState{State: new("disassociated")}
+	if len(shown.CidrBlockAssociationSet) > 0 {
+		out.CidrBlockAssociation = &shown.CidrBlockAssociationSet[0]
+		out.CidrBlockAssociation.CidrBlockState = gone
+	} else {
+		out.Ipv6CidrBlockAssociation = &shown.Ipv6CidrBlockAssociationSet[0]
+		out.Ipv6CidrBlockAssociation.Ipv6CidrBlockState = gone
+	}
+	return out, nil
+}
+
+// associated finds the VPC and the place of an address range by its association.
+func (s *Service) associated(tx *store.Tx, scope model.Scope, association string) (*model.VPC, int, error) {
+	items, err := model.VPCs.List(tx, scope.Prefix())
+	if err != nil {
+		return nil, 0, err
+	}
+	vpcs := make([]*model.VPC, 0, len(items)+1)
+	for _, item := range items {
+		vpcs = append(vpcs, item.Record)
+	}
+	if d := s.defaultVPC(scope); d != nil && !slices.ContainsFunc(vpcs, func(v *model.VPC) bool { return v.ID == d.ID }) {
+		vpcs = append(vpcs, d)
+	}
+	for _, v := range vpcs {
+		for n, c := range v.CIDRs {
+			if c.AssociationID == association {
+				return v, n, nil
+			}
+		}
+	}
+	return nil, 0, fault.New("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", association)
+}
+
+// CreateTags implements ec2:CreateTags.
+func (s *Service) CreateTags(ctx context.Context, in *wire.CreateTagsRequest) (*wire.CreateTagsResponse, error) {
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	return nil, s.retag(ctx, in.Resources, func(tags map[string]string) {
+		for _, t := range in.Tags {
+			tags[value(t.Key)] = value(t.Value)
+		}
+	})
+}
+
+// DeleteTags implements ec2:DeleteTags: the named tags, with that value if one is
+// given, or all.
+func (s *Service) DeleteTags(ctx context.Context, in *wire.DeleteTagsRequest) (*wire.DeleteTagsResponse, error) {
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	return nil, s.retag(ctx, in.Resources, func(tags map[string]string) {
+		if len(in.Tags) == 0 {
+			clear(tags)
+		}
+		for _, t := range in.Tags {
+			if t.Value == nil || tags[value(t.Key)] == *t.Value {
+				delete(tags, value(t.Key))
+			}
+		}
+	})
+}
+
+func (s *Service) retag(ctx context.Context, ids []string, change func(map[string]string)) error {
+	scope := s.scope(ctx)
+	return s.update(ctx, func(tx *store.Tx) error {
+		for _, id := range ids {
+			v, err := s.vpc(tx, scope, id)
+			if err != nil {
+				return err
+			}
+			before, _ := gatewayAddress(v.Tags)
+			if v.Tags == nil {
+				v.Tags = map[string]string{}
+			}
+			change(v.Tags)
+			if err := checkTags(v.Tags); err != nil {
+				return err
+			}
+			after, err := gatewayAddress(v.Tags)
+			if err != nil {
+				return err
+			}
+			if before != after && before != "" {
+				if err := model.Unique.Delete(tx, claimKey(scope.Region, "gateway", before)); err != nil {
+					return err
+				}
+			}
+			if before != after && after != "" {
+				if err := claimGateway(tx, scope.Region, after, v.ID); err != nil {
+					return err
+				}
+			}
+			v.Updated = s.cfg.Clock()
+			if err := model.VPCs.Put(tx, scope.Key(v.ID), v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// access says what a caller must be allowed to do, by operation.
+// Source: Service Authorization Reference, Amazon EC2.
+func (s *Service) access() awsapi.AccessTable {
+	vpc := func(c *awsapi.Call, id string) string { return model.VPCARN(c.Account, c.Region, id) }
+	of := func(operation string, resources func(context.Context, *awsapi.Call) ([]awsapi.Resource, error)) awsapi.Access {
+		return awsapi.Access{Action: "ec2:" + operation, Resources: resources}
+	}
+	each := func(ids func(*awsapi.Call) []string) func(context.Context, *awsapi.Call) ([]awsapi.Resource, error) {
+		return func(_ context.Context, c *awsapi.Call) ([]awsapi.Resource, error) {
+			var out []awsapi.Resource
+			for _, id := range ids(c) {
+				out = append(out, awsapi.Resource{ARN: vpc(c, id)})
+			}
+			return out, nil
+		}
+	}
+	return awsapi.AccessTable{
+		"CreateVpc":    of("CreateVpc", awsapi.Target(func(c *awsapi.Call, _ *wire.CreateVpcRequest) string { return vpc(c, "*") })),
+		"DescribeVpcs": of("DescribeVpcs", awsapi.Everything),
+		"DeleteVpc":    of("DeleteVpc", awsapi.Target(func(c *awsapi.Call, in *wire.DeleteVpcRequest) string { return vpc(c, *in.VpcId) })),
+		"AssociateVpcCidrBlock": of("AssociateVpcCidrBlock",
+			awsapi.Target(func(c *awsapi.Call, in *wire.AssociateVpcCidrBlockRequest) string { return vpc(c, *in.VpcId) })),
+		// The VPC is not named: any of the account's.
+		"DisassociateVpcCidrBlock": of("DisassociateVpcCidrBlock",
+			awsapi.Target(func(c *awsapi.Call, _ *wire.DisassociateVpcCidrBlockRequest) string { return vpc(c, "*") })),
+		"CreateTags": of("CreateTags", each(func(c *awsapi.Call) []string { return c.Input.(*wire.CreateTagsRequest).Resources })),
+		"DeleteTags": of("DeleteTags", each(func(c *awsapi.Call) []string { return c.Input.(*wire.DeleteTagsRequest).Resources })),
+	}
+}

@@ -1,0 +1,300 @@
+package lattice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/latchwork/latchwork/internal/fault"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/store"
+	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
+)
+
+// protected is a service or service network: what an auth policy belongs to.
+type protected struct {
+	model.Meta
+	key      string
+	kind     string
+	authType string
+	// update is the aws command that changes the auth type.
+	update string
+}
+
+func (p *protected) state() *string {
+	if p.authType == model.AuthIAM {
+		return new(wire.AuthPolicyStateActive)
+	}
+	return new(wire.AuthPolicyStateInactive)
+}
+
+// kindOf tells from an identifier, an id or an ARN, what it names; "" for what can
+// have no auth policy.
+func kindOf(identifier string) string {
+	id := identifier[strings.LastIndexByte(identifier, '/')+1:]
+	switch {
+	case strings.HasPrefix(id, "svc-"):
+		return typeService
+	case strings.HasPrefix(id, "sn-"):
+		return typeNetwork
+	}
+	return ""
+}
+
+func (s *Service) protected(tx *store.Tx, scope model.Scope, identifier string) (*protected, error) {
+	switch kindOf(identifier) {
+	case typeService:
+		v, key, err := s.service(tx, scope, identifier)
+		if err != nil {
+			return nil, err
+		}
+		return &protected{v.Meta, key, typeService, v.AuthType, "aws vpc-lattice update-service --service-identifier " + v.ID + " --auth-type NONE"}, nil
+	case typeNetwork:
+		n, key, err := s.network(tx, scope, identifier)
+		if err != nil {
+			return nil, err
+		}
+		return &protected{n.Meta, key, typeNetwork, n.AuthType, "aws vpc-lattice update-service-network --service-network-identifier " + n.ID + " --auth-type NONE"}, nil
+	}
+	return nil, invalid("resourceIdentifier", "an auth policy belongs to a service (svc-…) or a service network (sn-…), not to %s", identifier)
+}
+
+// newlineSetting is the setting that accepts what the user guide forbids.
+const newlineSetting = "set conformance: observed to accept it as AWS does"
+
+// document checks an auth policy and gives the text that is stored.
+func (s *Service) document(text string) (string, error) {
+	if strings.TrimSpace(text) == "" {
+		return "", invalid("policy", "Policy must not be empty")
+	}
+	d, err := policy.Parse(policy.AuthPolicy, text)
+	if err != nil {
+		var bad *policy.Error
+		if !errors.As(err, &bad) {
+			return "", err
+		}
+		e := invalid("policy", "%s, at line %d column %d", bad.Explained(), bad.Line, bad.Column)
+		if bad.Syntax {
+			e.Reason = wire.ValidationExceptionReasonCannotParse
+		}
+		return "", e
+	}
+	compact, err := policy.Compact(text)
+	if err != nil {
+		return "", err
+	}
+	if len(compact) > s.cfg.MaxPolicy {
+		return "", invalid("policy", "Policy exceeds the maximum size of %d bytes: it has %d without white space", s.cfg.MaxPolicy, len(compact))
+	}
+	if s.cfg.Observed {
+		return compact, nil
+	}
+	// Source: VPC Lattice User Guide, "Common elements in an auth policy",
+	// Requirement, and "Condition keys that can be used in auth policies".
+	if offset, found := policy.FindNewline(text); found {
+		return "", invalid("policy", "The policy in JSON must not contain newlines or blank lines: there is one at byte %d. Send this instead (or %s): %s", offset, newlineSetting, compact)
+	}
+	if bad := policy.MiscasedKeys(d); len(bad) > 0 {
+		return "", invalid("policy", "Condition keys are case sensitive: %s, at line %d column %d (or set conformance: observed)", bad[0].Message, bad[0].Line, bad[0].Column)
+	}
+	return compact, nil
+}
+
+// PutAuthPolicy implements vpc-lattice:PutAuthPolicy.
+func (s *Service) PutAuthPolicy(ctx context.Context, in *wire.PutAuthPolicyRequest) (*wire.PutAuthPolicyResponse, error) {
+	scope := s.scope(ctx)
+	text, err := s.document(*in.Policy)
+	if err != nil {
+		return nil, err
+	}
+	var p *protected
+	err = s.update(ctx, func(tx *store.Tx) error {
+		if p, err = s.protected(tx, scope, *in.ResourceIdentifier); err != nil {
+			return err
+		}
+		// The parent is read and not written: a condition on it keeps a policy from
+		// outliving what it belongs to.
+		record, err := model.AuthPolicies.Get(tx, p.key)
+		if err != nil {
+			return err
+		}
+		if record == nil {
+			record = &model.AuthPolicy{Meta: model.Meta{ID: p.ID, ARN: p.ARN, Account: p.Account, Region: p.Region, Created: s.cfg.Clock()}}
+		}
+		record.Document, record.Updated = text, s.cfg.Clock()
+		return model.AuthPolicies.Put(tx, p.key, record)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.PutAuthPolicyResponse{Policy: &text, State: p.state()}, nil
+}
+
+// GetAuthPolicy implements vpc-lattice:GetAuthPolicy. Without a policy the answer
+// is empty.
+func (s *Service) GetAuthPolicy(ctx context.Context, in *wire.GetAuthPolicyRequest) (*wire.GetAuthPolicyResponse, error) {
+	out := &wire.GetAuthPolicyResponse{}
+	err := s.view(ctx, func(tx *store.Tx) error {
+		p, err := s.protected(tx, s.scope(ctx), *in.ResourceIdentifier)
+		if err != nil {
+			return err
+		}
+		record, err := model.AuthPolicies.Get(tx, p.key)
+		if err != nil || record == nil {
+			return err
+		}
+		out = &wire.GetAuthPolicyResponse{
+			CreatedAt: at(record.Created), LastUpdatedAt: at(record.Updated), Policy: &record.Document, State: p.state(),
+		}
+		return nil
+	})
+	return out, err
+}
+
+// DeleteAuthPolicy implements vpc-lattice:DeleteAuthPolicy. Where there is no
+// policy it does nothing.
+func (s *Service) DeleteAuthPolicy(ctx context.Context, in *wire.DeleteAuthPolicyRequest) (*wire.DeleteAuthPolicyResponse, error) {
+	scope := s.scope(ctx)
+	err := s.update(ctx, func(tx *store.Tx) error {
+		p, err := s.protected(tx, scope, *in.ResourceIdentifier)
+		if err != nil {
+			return err
+		}
+		// Source: VPC Lattice User Guide, "Remove an auth policy": "The request fails
+		// if you remove an auth policy before changing the auth type to NONE."
+		if p.authType == model.AuthIAM && !s.cfg.Observed {
+			return refused("The auth type of %s is AWS_IAM: change it to NONE before you remove the auth policy. Run: %s (or set conformance: observed to remove it all the same, after which every request is denied)", p.ID, p.update)
+		}
+		return model.AuthPolicies.Delete(tx, p.key)
+	})
+	return nil, err
+}
+
+// checkTags applies what holds for the tags of any resource.
+func checkTags(tags map[string]string) error {
+	if len(tags) > maxTags {
+		return invalid("tags", "a resource can have %d tags: there are %d", maxTags, len(tags))
+	}
+	for key := range tags {
+		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+			return invalid("tags", "the tag key %q begins with aws:, which is reserved", key)
+		}
+	}
+	return nil
+}
+
+// maxTags is how many tags a resource can have.
+const maxTags = 50
+
+// tagged reads the record of an ARN, whatever kind it is; save writes it back.
+func (s *Service) tagged(tx *store.Tx, scope model.Scope, arn string) (meta *model.Meta, save func() error, err error) {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[2] != model.LatticeService {
+		return nil, nil, invalid("resourceArn", "resourceArn %q is not the ARN of a VPC Lattice resource", arn)
+	}
+	if parts[4] != scope.Account {
+		e := fault.New("AccessDeniedException", "the resource %s belongs to another account", arn)
+		return nil, nil, e
+	}
+	path := strings.Split(parts[5], "/")
+	kind := strings.Join(every(path, 0), "/")
+	ids := every(path, 1)
+	switch {
+	case parts[3] != scope.Region || len(path)%2 != 0:
+	case kind == "servicenetwork":
+		return record(tx, model.ServiceNetworks, scope, func(r *model.ServiceNetwork) *model.Meta { return &r.Meta }, typeNetwork, arn, ids)
+	case kind == "service":
+		return record(tx, model.Services, scope, func(r *model.Service) *model.Meta { return &r.Meta }, typeService, arn, ids)
+	case kind == "service/listener":
+		return record(tx, model.Listeners, scope, func(r *model.Listener) *model.Meta { return &r.Meta }, typeListener, arn, ids)
+	case kind == "service/listener/rule":
+		return record(tx, model.Rules, scope, func(r *model.Rule) *model.Meta { return &r.Meta }, typeRule, arn, ids)
+	case kind == "targetgroup":
+		return record(tx, model.TargetGroups, scope, func(r *model.TargetGroup) *model.Meta { return &r.Meta }, typeTargetGroup, arn, ids)
+	case kind == "servicenetworkserviceassociation":
+		return record(tx, model.ServiceAssociations, scope, func(r *model.ServiceAssociation) *model.Meta { return &r.Meta }, typeServiceAssociation, arn, ids)
+	case kind == "servicenetworkvpcassociation":
+		return record(tx, model.VPCAssociations, scope, func(r *model.VPCAssociation) *model.Meta { return &r.Meta }, typeVPCAssociation, arn, ids)
+	}
+	e := fault.New("ResourceNotFoundException", "Resource %s not found", arn)
+	e.ResourceType, e.ResourceID = "RESOURCE", arn
+	return nil, nil, e
+}
+
+func every(path []string, from int) []string {
+	var out []string
+	for i := from; i < len(path); i += 2 {
+		out = append(out, path[i])
+	}
+	return out
+}
+
+func record[T any](tx *store.Tx, c store.Collection[T], scope model.Scope, meta func(*T) *model.Meta, kind, arn string, ids []string) (*model.Meta, func() error, error) {
+	key := scope.Key(ids...)
+	r, err := c.Get(tx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r == nil {
+		return nil, nil, notFound(kind, arn)
+	}
+	return meta(r), func() error { return c.Put(tx, key, r) }, nil
+}
+
+// TagResource implements vpc-lattice:TagResource.
+func (s *Service) TagResource(ctx context.Context, in *wire.TagResourceRequest) (*wire.TagResourceResponse, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	scope := s.scope(ctx)
+	return nil, s.update(ctx, func(tx *store.Tx) error {
+		meta, save, err := s.tagged(tx, scope, *in.ResourceArn)
+		if err != nil {
+			return err
+		}
+		if meta.Tags == nil {
+			meta.Tags = map[string]string{}
+		}
+		for key, value := range in.Tags {
+			meta.Tags[key] = value
+		}
+		if err := checkTags(meta.Tags); err != nil {
+			return err
+		}
+		return save()
+	})
+}
+
+// UntagResource implements vpc-lattice:UntagResource. Keys that are not there are
+// passed over.
+func (s *Service) UntagResource(ctx context.Context, in *wire.UntagResourceRequest) (*wire.UntagResourceResponse, error) {
+	scope := s.scope(ctx)
+	return nil, s.update(ctx, func(tx *store.Tx) error {
+		meta, save, err := s.tagged(tx, scope, *in.ResourceArn)
+		if err != nil {
+			return err
+		}
+		for _, key := range in.TagKeys {
+			delete(meta.Tags, key)
+		}
+		return save()
+	})
+}
+
+// ListTagsForResource implements vpc-lattice:ListTagsForResource.
+func (s *Service) ListTagsForResource(ctx context.Context, in *wire.ListTagsForResourceRequest) (*wire.ListTagsForResourceResponse, error) {
+	out := &wire.ListTagsForResourceResponse{Tags: map[string]string{}}
+	err := s.view(ctx, func(tx *store.Tx) error {
+		meta, _, err := s.tagged(tx, s.scope(ctx), *in.ResourceArn)
+		if err == nil && meta.Tags != nil {
+			out.Tags = meta.Tags
+		}
+		return err
+	})
+	return out, err
+}
+
+// tagKeys makes the keys aws:ResourceTag/k of a record.
+func tagKey(family, key string) string { return fmt.Sprintf("aws:%s/%s", family, key) }

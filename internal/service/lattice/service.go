@@ -1,0 +1,170 @@
+package lattice
+
+import (
+	"context"
+	"strings"
+
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
+	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
+)
+
+func (s *Service) service(tx *store.Tx, scope model.Scope, identifier string) (*model.Service, string, error) {
+	return find(tx, model.Services, scope, typeService, identifier)
+}
+
+func dnsEntry(v *model.Service) *wire.DnsEntry {
+	return &wire.DnsEntry{DomainName: &v.Domain, HostedZoneId: new(model.HostedZone)}
+}
+
+// CreateService implements vpc-lattice:CreateService. The service works when the
+// call is answered; the answer says CREATE_IN_PROGRESS as AWS's does.
+func (s *Service) CreateService(ctx context.Context, in *wire.CreateServiceRequest) (*wire.CreateServiceResponse, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	scope := s.scope(ctx)
+	var v *model.Service
+	err := s.update(ctx, func(tx *store.Tx) error {
+		id := model.NewID("svc")
+		v = &model.Service{
+			Meta:     s.meta(scope, id, "service/"+id, *in.Name, in.Tags),
+			AuthType: authTypeOr(in.AuthType, model.AuthNone), CustomDomain: deref(in.CustomDomainName),
+			Certificate: deref(in.CertificateArn), Domain: model.ServiceDomain(*in.Name, id, scope.Region),
+		}
+		if err := checkDomain(v.CustomDomain); err != nil {
+			return err
+		}
+		if err := claim(tx, scope, "service", v.Name, id, nameTaken(typeService, v.Name)); err != nil {
+			return err
+		}
+		return model.Services.Put(tx, scope.Key(id), v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.CreateServiceResponse{
+		Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: present(v.Certificate), CustomDomainName: present(v.CustomDomain),
+		DnsEntry: dnsEntry(v), Id: &v.ID, Name: &v.Name, Status: new(statusCreating),
+	}, nil
+}
+
+// checkDomain refuses a custom domain name that no Host header can hold.
+func checkDomain(domain string) error {
+	if domain == "" {
+		return nil
+	}
+	for _, label := range strings.Split(strings.TrimPrefix(domain, "*."), ".") {
+		if label == "" || len(label) > 63 || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" ||
+			label[0] == '-' || label[len(label)-1] == '-' {
+			return invalid("customDomainName", "customDomainName %q is not a domain name such as rates.example.com", domain)
+		}
+	}
+	if strings.HasPrefix(domain, "*.") {
+		return invalid("customDomainName", "customDomainName %q has a wildcard: name one domain", domain)
+	}
+	return nil
+}
+
+// GetService implements vpc-lattice:GetService.
+func (s *Service) GetService(ctx context.Context, in *wire.GetServiceRequest) (*wire.GetServiceResponse, error) {
+	scope := s.scope(ctx)
+	var out *wire.GetServiceResponse
+	err := s.view(ctx, func(tx *store.Tx) error {
+		v, _, err := s.service(tx, scope, *in.ServiceIdentifier)
+		if err != nil {
+			return err
+		}
+		out = &wire.GetServiceResponse{
+			Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: present(v.Certificate), CreatedAt: at(v.Created),
+			CustomDomainName: present(v.CustomDomain), DnsEntry: dnsEntry(v), Id: &v.ID, LastUpdatedAt: at(v.Updated),
+			Name: &v.Name, Status: new(statusActive),
+		}
+		return nil
+	})
+	return out, err
+}
+
+// ListServices implements vpc-lattice:ListServices.
+func (s *Service) ListServices(ctx context.Context, _ *wire.ListServicesRequest) (*wire.ListServicesResponse, error) {
+	items, next, err := list(ctx, s, all(model.Services, s.scope(ctx).Prefix(), nil),
+		func(v *model.Service) *model.Meta { return &v.Meta },
+		func(v *model.Service) wire.ServiceSummary {
+			return wire.ServiceSummary{
+				Arn: &v.ARN, CreatedAt: at(v.Created), CustomDomainName: present(v.CustomDomain), DnsEntry: dnsEntry(v),
+				Id: &v.ID, LastUpdatedAt: at(v.Updated), Name: &v.Name, Status: new(statusActive),
+			}
+		})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.ListServicesResponse{Items: items, NextToken: next}, nil
+}
+
+// UpdateService implements vpc-lattice:UpdateService. Members that are not sent
+// keep their value.
+func (s *Service) UpdateService(ctx context.Context, in *wire.UpdateServiceRequest) (*wire.UpdateServiceResponse, error) {
+	scope := s.scope(ctx)
+	var v *model.Service
+	err := s.update(ctx, func(tx *store.Tx) error {
+		var key string
+		var err error
+		if v, key, err = s.service(tx, scope, *in.ServiceIdentifier); err != nil {
+			return err
+		}
+		v.AuthType = authTypeOr(in.AuthType, v.AuthType)
+		if in.CertificateArn != nil {
+			v.Certificate = *in.CertificateArn
+		}
+		v.Updated = s.cfg.Clock()
+		return model.Services.Put(tx, key, v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.UpdateServiceResponse{
+		Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: present(v.Certificate), CustomDomainName: present(v.CustomDomain),
+		Id: &v.ID, Name: &v.Name,
+	}, nil
+}
+
+// DeleteService implements vpc-lattice:DeleteService. Listeners, rules and the
+// auth policy go with it.
+func (s *Service) DeleteService(ctx context.Context, in *wire.DeleteServiceRequest) (*wire.DeleteServiceResponse, error) {
+	scope := s.scope(ctx)
+	var v *model.Service
+	err := s.update(ctx, func(tx *store.Tx) error {
+		var key string
+		var err error
+		if v, key, err = s.service(tx, scope, *in.ServiceIdentifier); err != nil {
+			return err
+		}
+		joined, err := all(model.ServiceAssociations, scope.Prefix(), func(a *model.ServiceAssociation) bool { return a.Service == v.ID })(tx)
+		if err != nil {
+			return err
+		}
+		if len(joined) > 0 {
+			return conflict(typeService, v.ID, "Service %s has one or more associated service networks.", v.ID)
+		}
+		listeners, err := model.Listeners.List(tx, scope.Prefix(v.ID))
+		if err != nil {
+			return err
+		}
+		for _, l := range listeners {
+			if err := deleteListener(tx, scope, l.Record); err != nil {
+				return err
+			}
+		}
+		if err := model.AuthPolicies.Delete(tx, key); err != nil {
+			return err
+		}
+		if err := release(tx, scope, "service", v.Name); err != nil {
+			return err
+		}
+		return model.Services.Delete(tx, key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.DeleteServiceResponse{Arn: &v.ARN, Id: &v.ID, Name: &v.Name, Status: new(statusDeleting)}, nil
+}
