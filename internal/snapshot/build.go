@@ -45,7 +45,7 @@ func newBuilder(settings *Settings, open func(*model.AccessKey) ([]byte, error))
 // build makes the snapshot of the state as it is now.
 func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time) *Snapshot {
 	if before == nil {
-		before = &Snapshot{settings: b.settings}
+		before = &Snapshot{settings: b.settings, sessions: &sessions{known: map[string]*Policy{}}}
 	}
 	next := *before
 	next.revision, next.published = revision, now

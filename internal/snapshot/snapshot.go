@@ -98,6 +98,7 @@ type Snapshot struct {
 	revision  store.Revision
 	published time.Time
 	settings  *Settings
+	sessions  *sessions
 
 	keys     shards[*Key]
 	entities shards[*Entity]

@@ -1,0 +1,145 @@
+package authz
+
+import (
+	"fmt"
+
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/snapshot"
+)
+
+// Explanation is a decision with everything that led to it.
+type Explanation struct {
+	Allowed bool   `json:"allowed"`
+	Cause   string `json:"cause"`
+	// Stage is the layer that denied.
+	Stage string `json:"stage,omitzero"`
+	Text  string `json:"text,omitzero"`
+	// Layers are in the order of AWS's description: identity, network, service.
+	Layers []LayerResult `json:"layers"`
+}
+
+// LayerResult is what one layer says.
+type LayerResult struct {
+	Stage string `json:"stage"`
+	// Verdict is "allow", "explicit deny", "no match" or "off".
+	Verdict string `json:"verdict"`
+	// Note says why a layer is off, or why it denies without a statement.
+	Note     string         `json:"note,omitzero"`
+	Decides  bool           `json:"decides"`
+	Policies []PolicyResult `json:"policies"`
+}
+
+// PolicyResult is what one policy of a layer says.
+type PolicyResult struct {
+	Name       string                   `json:"name"`
+	ARN        string                   `json:"arn,omitzero"`
+	Owner      string                   `json:"owner,omitzero"`
+	Verdict    string                   `json:"verdict"`
+	Problem    string                   `json:"problem,omitzero"`
+	Statements []policy.StatementResult `json:"statements"`
+}
+
+// Explain decides again and tells how: the same verdict as Decide, and what every
+// layer, policy and statement said. It stops nowhere, so it costs more.
+func Explain(snap *snapshot.Snapshot, q *Query) Explanation {
+	d := Decide(snap, q)
+	out := Explanation{Allowed: d.Allowed, Cause: d.Cause.String(), Text: d.DeniedText(q), Layers: []LayerResult{}}
+	if !d.Allowed {
+		out.Stage = d.Stage.String()
+	}
+	add := func(l LayerResult) {
+		l.Decides = !d.Allowed && l.Stage == d.Stage.String()
+		out.Layers = append(out.Layers, l)
+	}
+	if q.Service != nil && networkLayer(q) == nil && serviceLayer(q) == nil {
+		add(off(StageIdentity, "neither the service network nor the service has auth type AWS_IAM, so nobody is asked who they are"))
+	} else {
+		explainIdentity(add, snap, q)
+	}
+	switch {
+	case q.Service != nil:
+		if q.Network != nil {
+			add(explainAuth(StageNetwork, q.Network.ID, q.Network.AuthType, q.Network.Policy, q))
+		}
+		add(explainAuth(StageService, q.Service.ID, q.Service.AuthType, q.Service.Policy, q))
+	case q.Policy != nil:
+		add(explainLayer(StageResource, []*snapshot.Policy{q.Policy}, q, ""))
+	case q.Account != "" && q.Account != q.Principal.Account:
+		add(LayerResult{
+			Stage: StageResource.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{},
+			Note: "the resource belongs to account " + q.Account + " and has no policy for others",
+		})
+	}
+	return out
+}
+
+func off(s Stage, note string) LayerResult {
+	return LayerResult{Stage: s.String(), Verdict: "off", Note: note, Policies: []PolicyResult{}}
+}
+
+func explainAuth(s Stage, id, authType string, p *snapshot.Policy, q *Query) LayerResult {
+	switch {
+	case !on(authType) && p != nil:
+		return off(s, id+" has auth type NONE: its auth policy is inactive")
+	case !on(authType):
+		return off(s, id+" has auth type NONE")
+	case p == nil:
+		return LayerResult{
+			Stage: s.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{},
+			Note: id + " has auth type AWS_IAM and no auth policy, which denies everything",
+		}
+	}
+	return explainLayer(s, []*snapshot.Policy{p}, q, "")
+}
+
+func explainIdentity(add func(LayerResult), snap *snapshot.Snapshot, q *Query) {
+	p := q.Principal
+	switch {
+	case p.IsAnonymous():
+		add(off(StageIdentity, "the request is not signed: an anonymous caller has no identity policies"))
+		return
+	case p.Kind == identity.Root:
+		add(LayerResult{Stage: StageIdentity.String(), Verdict: policy.Allow.String(), Note: "the root user needs no policy", Policies: []PolicyResult{}})
+		return
+	}
+	e := snap.Entity(p)
+	if e == nil {
+		add(LayerResult{
+			Stage: StageIdentity.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{},
+			Note: p.IssuerARN + " is not there any more, or another of that name is",
+		})
+		return
+	}
+	note := ""
+	identities := snap.IdentityPolicies(nil, e)
+	if len(identities) == 0 {
+		note = e.ARN + " has no identity policies"
+	}
+	add(explainLayer(StageIdentity, identities, q, note))
+	if b := snap.Boundary(e); b != nil {
+		add(explainLayer(StageBoundary, []*snapshot.Policy{b}, q, ""))
+	}
+	if session := sessionPolicies(nil, snap, p); len(session) > 0 {
+		add(explainLayer(StageSession, session, q, ""))
+	} else if p.Kind == identity.FederatedUser {
+		add(LayerResult{Stage: StageSession.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{}, Note: "the federated session was made without a policy"})
+	}
+}
+
+func explainLayer(s Stage, policies []*snapshot.Policy, q *Query, note string) LayerResult {
+	l := evaluateAll(s, policies, q)
+	out := LayerResult{Stage: s.String(), Verdict: l.verdict.String(), Note: note, Policies: []PolicyResult{}}
+	for _, p := range policies {
+		r := PolicyResult{Name: p.Name, ARN: p.ARN, Owner: p.Owner, Statements: []policy.StatementResult{}}
+		switch {
+		case p.Compiled == nil:
+			r.Verdict, r.Problem = policy.ExplicitDeny.String(), fmt.Sprint(p.Problem)
+		default:
+			r.Verdict = p.Compiled.Match(&q.Request).Verdict.String()
+			r.Statements = p.Compiled.Explain(&q.Request)
+		}
+		out.Policies = append(out.Policies, r)
+	}
+	return out
+}
