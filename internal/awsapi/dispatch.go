@@ -207,7 +207,7 @@ func (a *API) route(call *Call, body []byte) (*routed, error) {
 	}
 	path := in.Path()
 	call.Service = a.router.serviceOf(path)
-	if err := checkPath(path); err != nil {
+	if err := inbound.CheckPath(path); err != nil {
 		return nil, call.Service.Invalid("path", "%s", err)
 	}
 	b, labels := a.router.rest(in.Method, path)

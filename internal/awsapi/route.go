@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"github.com/latchwork/latchwork/internal/inbound"
 	"fmt"
 	"strings"
 )
@@ -86,12 +87,12 @@ func (r *router) add(b *bound) error {
 	return nil
 }
 
-// rest finds the operation for a method and a raw path that checkPath accepted,
+// rest finds the operation for a method and a raw path that inbound.CheckPath accepted,
 // and the decoded values of its labels.
 func (r *router) rest(method, path string) (*bound, []string) {
 	segments := strings.Split(path[1:], "/")
 	for i := range segments {
-		segments[i] = unescape(segments[i])
+		segments[i] = inbound.Unescape(segments[i])
 	}
 	if b, labels := r.root.find(method, segments, nil); b != nil {
 		return b, labels

@@ -16,10 +16,6 @@ func randomText(n int) string {
 	return string(b)
 }
 
-// NewAccessKeyID makes an access key id: AKIA for long-term keys, ASIA for those
-// of a session, and sixteen characters.
-func NewAccessKeyID(prefix string) string { return prefix + randomText(16) }
-
 // NewUniqueID makes a unique id of IAM: AIDA (user), AROA (role), AGPA (group),
 // ANPA (policy), AIPA (instance profile), and seventeen characters.
 func NewUniqueID(prefix string) string { return prefix + randomText(17) }

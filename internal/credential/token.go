@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/sigv4"
 )
 
@@ -67,7 +68,9 @@ const maxClaims = 256 << 10
 func (t *Tokens) Mint(p identity.Principal, _, expires time.Time) (accessKeyID, secret, token string, err error) {
 	id := make([]byte, 16)
 	rand.Read(id)
-	accessKeyID = NewAccessKeyID("ASIA")
+	if accessKeyID, err = model.NewAccessKeyID(model.TemporaryKey, p.Account); err != nil {
+		return "", "", "", err
+	}
 	p.AccessKeyID = accessKeyID
 	c := claims{ID: id, KeyID: accessKeyID, Expires: expires.Unix(), Principal: p}
 	plain, err := json.Marshal(c)

@@ -1,20 +1,22 @@
-package awsapi
+package inbound
 
 import (
 	"fmt"
 	"strings"
 )
 
-// checkPath refuses a raw path that two readers could understand differently.
-// Nothing is cleaned: what was signed is what is routed.
-func checkPath(path string) error {
+// CheckPath refuses a raw path that two readers could understand differently: dot
+// segments, plain or escaped, empty segments, backslashes, zero bytes, bad escapes
+// and control characters. Every other escape stays as it is, %2F too: nothing is
+// cleaned, so that what is signed, matched, routed and forwarded is the same.
+func CheckPath(path string) error {
 	if !strings.HasPrefix(path, "/") {
 		return fmt.Errorf("the request path must begin with a slash")
 	}
 	for i := 0; i < len(path); i++ {
 		switch c := path[i]; {
-		case c <= ' ' || c == 0x7f:
-			return fmt.Errorf("the request path holds a control character or a space at byte %d", i)
+		case c <= ' ' || c == 0x7f || c == '#':
+			return fmt.Errorf("the request path holds a control character, a space or a # at byte %d", i)
 		case c == '\\':
 			return fmt.Errorf("the request path holds a backslash at byte %d", i)
 		case c == '%':
@@ -32,7 +34,7 @@ func checkPath(path string) error {
 		if segment == "" && i < len(segments)-1 {
 			return fmt.Errorf("the request path holds two slashes in a row; percent-encode a slash inside an identifier as %%2F")
 		}
-		if dots := unescape(segment); dots == "." || dots == ".." {
+		if dots := Unescape(segment); dots == "." || dots == ".." {
 			return fmt.Errorf("the request path holds the segment %q", segment)
 		}
 	}
@@ -54,8 +56,9 @@ func unhex(c byte) byte {
 	}
 }
 
-// unescape decodes the percent escapes of one segment that checkPath accepted.
-func unescape(segment string) string {
+// Unescape decodes the percent escapes of one segment of a path that CheckPath
+// accepted.
+func Unescape(segment string) string {
 	if !strings.Contains(segment, "%") {
 		return segment
 	}
@@ -70,4 +73,26 @@ func unescape(segment string) string {
 		}
 	}
 	return b.String()
+}
+
+// Limits of the headers of a request to VPC Lattice's data plane.
+// Source: VPC Lattice User Guide, "Access logs", response codes: 400.
+const (
+	MaxHeaderBytes = 60 << 10
+	MaxHeaders     = 100
+)
+
+// CheckHeaders refuses headers that are too many or too large together.
+func (r *Request) CheckHeaders() error {
+	if len(r.Headers) > MaxHeaders {
+		return fmt.Errorf("the request has %d headers, the most are %d", len(r.Headers), MaxHeaders)
+	}
+	total := 0
+	for i := range r.Headers {
+		total += len(r.Headers[i].Name) + len(r.Headers[i].Value) + len(": \r\n")
+	}
+	if total > MaxHeaderBytes {
+		return fmt.Errorf("the request's headers have %d bytes, the most are %d", total, MaxHeaderBytes)
+	}
+	return nil
 }

@@ -1,0 +1,130 @@
+package authz
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/snapshot"
+)
+
+// CallerKeys answers the condition keys that follow from who the caller is and
+// from the time. Enforcement points answer their own keys first and leave the rest
+// to it.
+// Source: IUG, "AWS global condition context keys".
+type CallerKeys struct {
+	Snap      *snapshot.Snapshot
+	Principal *identity.Principal
+	Now       time.Time
+}
+
+// anonymous is the value of the two keys that an unsigned request has too.
+const anonymous = "anonymous"
+
+// Lookup implements policy.Keys.
+func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
+	p := c.Principal
+	switch k.ID {
+	case policy.PrincipalType:
+		return policy.Single(p.Kind.String()), true
+	case policy.CurrentTime:
+		return policy.Single(c.Now.UTC().Format(time.RFC3339)), true
+	case policy.EpochTime:
+		return policy.Single(strconv.FormatInt(c.Now.Unix(), 10)), true
+	case policy.PrincipalAccount:
+		if p.IsAnonymous() {
+			return policy.Single(anonymous), true
+		}
+		return policy.Single(p.Account), true
+	case policy.UserID:
+		if p.IsAnonymous() {
+			return policy.Single(anonymous), true
+		}
+		return text(p.UserID)
+	}
+	if p.IsAnonymous() {
+		return policy.Values{}, false
+	}
+	switch k.ID {
+	case policy.PrincipalARN:
+		// A federated user is itself; for a role session it is the role.
+		if p.Kind == identity.FederatedUser {
+			return policy.Single(p.ARN), true
+		}
+		return policy.Single(p.IssuerARN), true
+	case policy.PrincipalOrgID:
+		return text(c.Snap.Account(p.Account).OrgID)
+	case policy.PrincipalOrgPaths:
+		paths := c.Snap.Account(p.Account).OrgPaths
+		return policy.Values{Many: paths, List: true}, len(paths) > 0
+	case policy.PrincipalTag:
+		return c.tag(k.Tail)
+	case policy.PrincipalIsAWSService:
+		return policy.Single(strconv.FormatBool(p.Kind == identity.Service)), true
+	case policy.ViaAWSService:
+		return policy.Single("false"), true
+	case policy.Username:
+		if p.Kind == identity.User {
+			return policy.Single(p.Name), true
+		}
+		return policy.Values{}, false
+	}
+	s := p.Session
+	if s == nil {
+		return policy.Values{}, false
+	}
+	switch k.ID {
+	case policy.TokenIssueTime:
+		return policy.Single(s.IssuedAt.UTC().Format(time.RFC3339)), true
+	case policy.MultiFactorAuthPresent:
+		return policy.Single(strconv.FormatBool(!s.MFAAt.IsZero())), true
+	case policy.MultiFactorAuthAge:
+		if s.MFAAt.IsZero() {
+			return policy.Values{}, false
+		}
+		return policy.Single(strconv.FormatInt(int64(c.Now.Sub(s.MFAAt)/time.Second), 10)), true
+	case policy.SourceIdentity:
+		return text(s.SourceIdentity)
+	case policy.FederatedProvider:
+		return text(s.FederatedProvider)
+	case policy.Other:
+		for name, value := range s.FederatedClaims {
+			if strings.EqualFold(name, k.Name) {
+				return policy.Single(value), true
+			}
+		}
+	}
+	return policy.Values{}, false
+}
+
+// tag is the value of a principal tag: a session's own wins over its role's. Tag
+// keys compare without regard to case.
+func (c *CallerKeys) tag(key string) (policy.Values, bool) {
+	if c.Principal.Session != nil {
+		if v, ok := Tag(c.Principal.Session.Tags, key); ok {
+			return v, true
+		}
+	}
+	if e := c.Snap.Entity(c.Principal); e != nil {
+		return Tag(e.Tags, key)
+	}
+	return policy.Values{}, false
+}
+
+// Tag finds a tag by its key in lower case.
+func Tag(tags map[string]string, key string) (policy.Values, bool) {
+	if v, ok := tags[key]; ok {
+		return policy.Single(v), true
+	}
+	for name, v := range tags {
+		if strings.EqualFold(name, key) {
+			return policy.Single(v), true
+		}
+	}
+	return policy.Values{}, false
+}
+
+// text is a single value; an empty one is absent.
+func text(v string) (policy.Values, bool) { return policy.Values{One: v}, v != "" }

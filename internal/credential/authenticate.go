@@ -1,0 +1,58 @@
+package credential
+
+import (
+	"errors"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/inbound"
+	"github.com/latchwork/latchwork/internal/sigv4"
+	"github.com/latchwork/latchwork/internal/snapshot"
+)
+
+// Authenticator finds out who signed a request: a long-term key is looked up in
+// the snapshot, a session's key is in its token.
+type Authenticator struct {
+	Tokens   *Tokens
+	Verifier *sigv4.Verifier
+}
+
+// Authenticate verifies a request's signature. It returns the anonymous principal
+// and no Signature for a request that nobody signed; whoever signed wrongly is an
+// error and never anonymous. The error is a *sigv4.Error. The Signature is given
+// with an error too, as far as it could be parsed.
+func (a *Authenticator) Authenticate(snap *snapshot.Snapshot, r *inbound.Request, want sigv4.Expect) (*identity.Principal, *sigv4.Signature, error) {
+	s, err := sigv4.Parse(r)
+	if s == nil || err != nil {
+		return &identity.Principal{}, s, err
+	}
+	principal, secret, lookup := a.find(snap, s, want.Now)
+	// The signature is checked whatever the look-up found, so that the time it
+	// takes tells nothing: a nil secret is an unknown key.
+	err = a.Verifier.Verify(r, s, secret, want)
+	if lookup == sigv4.ErrExpiredToken && errors.Is(err, sigv4.ErrUnknownKey) {
+		err = lookup
+	}
+	if err != nil {
+		return &identity.Principal{}, s, err
+	}
+	return principal, s, nil
+}
+
+func (a *Authenticator) find(snap *snapshot.Snapshot, s *sigv4.Signature, now time.Time) (*identity.Principal, sigv4.Secret, error) {
+	if s.SessionToken != "" {
+		session, err := a.Tokens.Open(s.AccessKeyID, s.SessionToken, now)
+		switch {
+		case errors.Is(err, ErrExpiredToken):
+			return nil, nil, sigv4.ErrExpiredToken
+		case err != nil:
+			return nil, nil, sigv4.ErrUnknownKey
+		}
+		return session.Principal, session.Secret, nil
+	}
+	key, ok := snap.Key(s.AccessKeyID)
+	if !ok || !key.Active || key.Principal == nil {
+		return nil, nil, sigv4.ErrUnknownKey
+	}
+	return key.Principal, sigv4.Secret(key.Secret), nil
+}

@@ -1,0 +1,227 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/snapshot"
+)
+
+// checkConfigOf reads a target group's health check. The handlers fill defaults
+// in when they store it; what is missing here is taken as AWS's default too.
+// Source: VPC Lattice User Guide, "Health checks for your target groups".
+func checkConfigOf(g *snapshot.TargetGroup) checkConfig {
+	c := checkConfig{
+		protocol: "HTTP", version: "HTTP1", path: "/", matcher: "200",
+		interval: 30 * time.Second, timeout: 5 * time.Second, healthyThreshold: 5, unhealthyThreshold: 2,
+	}
+	if g.Config == nil || g.Config.HealthCheck == nil || !g.InUse {
+		return c
+	}
+	h := g.Config.HealthCheck
+	c.enabled = on(h.Enabled)
+	setText(&c.protocol, h.Protocol)
+	setText(&c.version, h.ProtocolVersion)
+	setText(&c.path, h.Path)
+	if h.Matcher != nil {
+		setText(&c.matcher, h.Matcher.HttpCode)
+	}
+	setNumber(&c.port, h.Port)
+	setNumber(&c.healthyThreshold, h.HealthyThresholdCount)
+	setNumber(&c.unhealthyThreshold, h.UnhealthyThresholdCount)
+	setSeconds(&c.interval, h.HealthCheckIntervalSeconds)
+	setSeconds(&c.timeout, h.HealthCheckTimeoutSeconds)
+	return c
+}
+
+func setText(to *string, from *string) {
+	if from != nil && *from != "" {
+		*to = *from
+	}
+}
+
+func setNumber(to *int64, from *int64) {
+	if from != nil && *from != 0 {
+		*to = *from
+	}
+}
+
+func setSeconds(to *time.Duration, from *int64) {
+	if from != nil && *from != 0 {
+		*to = time.Duration(*from) * time.Second
+	}
+}
+
+// matchesCode tells whether a status is in a matcher: numbers and ranges,
+// separated by commas.
+func matchesCode(matcher string, status int) bool {
+	for _, part := range strings.Split(matcher, ",") {
+		low, high, ranged := strings.Cut(strings.TrimSpace(part), "-")
+		from, err := strconv.Atoi(low)
+		if err != nil {
+			continue
+		}
+		to := from
+		if ranged {
+			if to, err = strconv.Atoi(high); err != nil {
+				continue
+			}
+		}
+		if from <= status && status <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// pools holds the pools of all target groups, in step with the snapshots.
+type pools struct {
+	mu     sync.RWMutex
+	byARN  map[string]*pool
+	ctx    context.Context
+	client *http.Client
+	wg     sync.WaitGroup
+}
+
+func newPools(ctx context.Context, targetTLS *tls.Config) *pools {
+	return &pools{byARN: map[string]*pool{}, ctx: ctx, client: &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig:   targetTLS,
+			DisableKeepAlives: true, // a check ends its connection
+			DialContext:       (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		},
+		// A redirect is an answer like any other.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+func (ps *pools) get(arn string) *pool {
+	ps.mu.RLock()
+	defer ps.mu.RUnlock()
+	return ps.byARN[arn]
+}
+
+// update takes over all target groups of a snapshot. Groups that did not change
+// are left alone.
+func (ps *pools) update(snap *snapshot.Snapshot) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	seen := make(map[string]bool, len(ps.byARN))
+	for g := range snap.TargetGroups {
+		seen[g.ARN] = true
+		p := ps.byARN[g.ARN]
+		if p == nil {
+			p = &pool{arn: g.ARN, targets: map[string]*target{}}
+			ps.byARN[g.ARN] = p
+		}
+		if p.group.Load() == g {
+			continue
+		}
+		if p.stop != nil {
+			p.stop()
+			p.stop = nil
+		}
+		p.update(g)
+		if p.checks.enabled {
+			ctx, cancel := context.WithCancel(ps.ctx)
+			p.stop = cancel
+			ps.check(ctx, p)
+		}
+	}
+	for arn, p := range ps.byARN {
+		if !seen[arn] {
+			if p.stop != nil {
+				p.stop()
+			}
+			delete(ps.byARN, arn)
+		}
+	}
+}
+
+// check starts the health checks of a pool's targets, one goroutine a target.
+func (ps *pools) check(ctx context.Context, p *pool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.checks
+	for _, t := range p.targets {
+		ps.wg.Go(func() {
+			for {
+				reason := ps.probe(ctx, c, t)
+				if ctx.Err() != nil {
+					return
+				}
+				p.record(t, reason == "", reason)
+				timer := time.NewTimer(c.interval)
+				select {
+				case <-timer.C:
+				case <-ctx.Done():
+					timer.Stop()
+					return
+				}
+			}
+		})
+	}
+}
+
+// failed is the reason code that AWS shows for a target whose check fails.
+// Source: AWS CLI command reference, vpc-lattice list-targets.
+const failed = "HealthCheckFailed"
+
+// probe checks one target once; it returns the reason code of a failure.
+func (ps *pools) probe(ctx context.Context, c checkConfig, t *target) string {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	port := t.record.Port
+	if c.port != 0 {
+		port = c.port
+	}
+	url := fmt.Sprintf("%s://%s%s", strings.ToLower(c.protocol),
+		net.JoinHostPort(t.record.ID, strconv.FormatInt(port, 10)), c.path)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return failed
+	}
+	req.Header.Set("User-Agent", "Latchwork-HealthChecker/1.0")
+	answer, err := ps.client.Do(req)
+	if err != nil {
+		return failed
+	}
+	defer answer.Body.Close()
+	_, _ = io.CopyN(io.Discard, answer.Body, 64<<10)
+	if !matchesCode(c.matcher, answer.StatusCode) {
+		return failed
+	}
+	return ""
+}
+
+// wait returns when all checks have ended, after the pools' context did.
+func (ps *pools) wait() { ps.wg.Wait() }
+
+// health tells what this gateway thinks of a target.
+func (ps *pools) health(groupARN, id string, port int64) (Health, string, bool) {
+	p := ps.get(groupARN)
+	if p == nil {
+		return "", "", false
+	}
+	p.mu.Lock()
+	t := p.targets[model.TargetKey(id, port)]
+	p.mu.Unlock()
+	if t == nil {
+		return "", "", false
+	}
+	h, reason := t.state()
+	return h, reason, true
+}
+
+func sortedTargets(m map[string]*target) []string { return slices.Sorted(maps.Keys(m)) }

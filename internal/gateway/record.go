@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/sigv4"
+)
+
+// Recorder remembers the last requests, so that their decisions can be explained.
+// It keeps what the decision was made on and explains only when asked: an
+// explanation costs a hundred times a decision.
+type Recorder struct {
+	mu   sync.Mutex
+	ring []*exchange
+	next int
+	byID map[string]*exchange
+}
+
+// NewRecorder makes a Recorder of the last size requests.
+func NewRecorder(size int) *Recorder {
+	return &Recorder{ring: make([]*exchange, size), byID: make(map[string]*exchange, 2*size)}
+}
+
+func (r *Recorder) add(x *exchange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old := r.ring[r.next]; old != nil {
+		for _, id := range []string{old.decisionID, old.requestID} {
+			if r.byID[id] == old {
+				delete(r.byID, id)
+			}
+		}
+	}
+	r.ring[r.next] = x
+	r.next = (r.next + 1) % len(r.ring)
+	// An id that the client chose names its newest request, and never takes the
+	// place of one of ours.
+	if other := r.byID[x.requestID]; other == nil || other.decisionID != x.requestID {
+		r.byID[x.requestID] = x
+	}
+	r.byID[x.decisionID] = x
+}
+
+// Explanation is one request of the data plane and why it was answered as it was.
+type Explanation struct {
+	RequestID       string             `json:"requestId"`
+	ClientRequestID string             `json:"clientRequestId,omitzero"`
+	Time            time.Time          `json:"time"`
+	Revision        int64              `json:"revision"`
+	Method          string             `json:"method"`
+	Host            string             `json:"host"`
+	Path            string             `json:"path"`
+	Port            int64              `json:"port"`
+	Status          int                `json:"status"`
+	Account         string             `json:"account,omitzero"`
+	Service         string             `json:"service,omitzero"`
+	Network         string             `json:"network,omitzero"`
+	VPC             string             `json:"vpc,omitzero"`
+	VPCEvidence     string             `json:"vpcEvidence,omitzero"`
+	Note            string             `json:"note,omitzero"`
+	Action          string             `json:"action,omitzero"`
+	Resource        string             `json:"resource,omitzero"`
+	Caller          CallerResult       `json:"caller"`
+	Signature       SignatureResult    `json:"signature"`
+	Decision        *authz.Explanation `json:"decision,omitzero"`
+	FailureReason   string             `json:"failureReason,omitzero"`
+}
+
+// CallerResult says who the caller was.
+type CallerResult struct {
+	Type    string            `json:"type"`
+	ARN     string            `json:"arn,omitzero"`
+	Account string            `json:"account,omitzero"`
+	Issuer  string            `json:"issuer,omitzero"`
+	OrgID   string            `json:"organizationId,omitzero"`
+	Address string            `json:"address"`
+	Tags    map[string]string `json:"tags,omitzero"`
+}
+
+// SignatureResult says what became of the signature: "valid", "none", "refused" or
+// "not checked".
+type SignatureResult struct {
+	State       string   `json:"state"`
+	Error       string   `json:"error,omitzero"`
+	AccessKeyID string   `json:"accessKeyId,omitzero"`
+	Algorithm   string   `json:"algorithm,omitzero"`
+	Scope       string   `json:"scope,omitzero"`
+	Signed      []string `json:"signedHeaders,omitzero"`
+	// CanonicalRequest is what the verifier computed, for a signature that does not
+	// match.
+	CanonicalRequest string `json:"canonicalRequest,omitzero"`
+}
+
+// Explain explains a request by its id.
+func (r *Recorder) Explain(id string, verifier *sigv4.Verifier) (*Explanation, bool) {
+	r.mu.Lock()
+	x := r.byID[id]
+	if x == nil {
+		// The first digits are enough, if they name one request.
+		for known, candidate := range r.byID {
+			if len(id) >= 4 && strings.HasPrefix(known, id) {
+				if x != nil && x != candidate {
+					x = nil
+					break
+				}
+				x = candidate
+			}
+		}
+	}
+	r.mu.Unlock()
+	if x == nil {
+		return nil, false
+	}
+	return x.explain(verifier), true
+}
+
+func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
+	e := &Explanation{
+		RequestID: x.decisionID, Time: x.started.UTC(), Method: x.in.Method, Host: x.in.Authority, Path: x.in.Path(),
+		Port: x.port,
+		Caller:    CallerResult{Type: identity.Anonymous.String(), Address: x.in.Remote.Addr().String()},
+		Signature: SignatureResult{State: "not checked"},
+	}
+	if x.requestID != x.decisionID {
+		e.ClientRequestID = x.requestID
+	}
+	x.mu.Lock()
+	e.Status, e.FailureReason = x.result.status, x.result.failure
+	x.mu.Unlock()
+	if x.snap != nil {
+		e.Revision = int64(x.snap.Revision())
+	}
+	if x.vpc != nil {
+		e.VPC, e.VPCEvidence = x.vpc.ID, x.vpc.Evidence
+	}
+	if x.service == nil {
+		e.Note = "no service of the service network that this client enters through has this host name and a listener on this port, or the request was refused before anybody looked"
+		return e
+	}
+	e.Account, e.Service, e.Network = x.service.Account, x.service.ARN, x.network.ARN
+	e.Action, e.Resource = invoke, x.resource
+	if x.asked() {
+		e.Signature = x.explainSignature(verifier)
+	}
+	if x.authenticated {
+		p := x.principal
+		e.Caller = CallerResult{
+			Type: p.Kind.String(), ARN: p.ARN, Account: p.Account, Issuer: p.IssuerARN,
+			OrgID: x.snap.Account(p.Account).OrgID, Address: e.Caller.Address,
+		}
+		for _, t := range principalTags(x.snap, p) {
+			if e.Caller.Tags == nil {
+				e.Caller.Tags = map[string]string{}
+			}
+			e.Caller.Tags[t.key] = t.value
+		}
+	}
+	if x.decided {
+		d := authz.Explain(x.snap, x.query())
+		e.Decision = &d
+	}
+	return e
+}
+
+func (x *exchange) explainSignature(verifier *sigv4.Verifier) SignatureResult {
+	out := SignatureResult{State: "none"}
+	if s := x.signature; s != nil {
+		out = SignatureResult{
+			State: "valid", AccessKeyID: s.AccessKeyID, Algorithm: s.Algorithm, Scope: s.Scope, Signed: s.SignedHeaders,
+		}
+	}
+	if x.signatureErr != nil {
+		out.State, out.Error = "refused", x.signatureErr.Error()
+		if x.signature != nil {
+			out.CanonicalRequest = verifier.CanonicalRequest(x.in, x.signature, sigv4.Expect{Service: SigningService, DataPlane: true})
+		}
+	}
+	return out
+}
