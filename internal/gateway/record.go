@@ -95,11 +95,30 @@ type SignatureResult struct {
 	CanonicalRequest string `json:"canonicalRequest,omitzero"`
 }
 
-// Explain explains a request by its id.
+// Last stands for the last request that was refused.
+const Last = "last"
+
+// refused finds the newest request that the gateway refused. r.mu must be held.
+func (r *Recorder) refused() *exchange {
+	for i := range r.ring {
+		x := r.ring[(r.next-1-i+2*len(r.ring))%len(r.ring)]
+		if x == nil {
+			return nil
+		}
+		if x.signatureErr != nil || x.decided && !x.decision.Allowed {
+			return x
+		}
+	}
+	return nil
+}
+
+// Explain explains a request by its id, by the first digits of it, or the Last.
 func (r *Recorder) Explain(id string, verifier *sigv4.Verifier) (*Explanation, bool) {
 	r.mu.Lock()
 	x := r.byID[id]
-	if x == nil {
+	if x == nil && id == Last {
+		x = r.refused()
+	} else if x == nil {
 		// The first digits are enough, if they name one request.
 		for known, candidate := range r.byID {
 			if len(id) >= 4 && strings.HasPrefix(known, id) {
@@ -121,7 +140,7 @@ func (r *Recorder) Explain(id string, verifier *sigv4.Verifier) (*Explanation, b
 func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
 	e := &Explanation{
 		RequestID: x.decisionID, Time: x.started.UTC(), Method: x.in.Method, Host: x.in.Authority, Path: x.in.Path(),
-		Port: x.port,
+		Port:      x.port,
 		Caller:    CallerResult{Type: identity.Anonymous.String(), Address: x.in.Remote.Addr().String()},
 		Signature: SignatureResult{State: "not checked"},
 	}

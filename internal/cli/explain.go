@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/gateway"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/server"
+)
+
+type explainCommand struct {
+	ID      string `arg:"" help:"Request id, or its first digits, or last for the last request that was refused."`
+	Output  string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	Expect  string `enum:"allow,deny," default:"" help:"allow or deny: exit with 4 if it was the other."`
+	Profile string `help:"Profile of the AWS configuration to ask with."`
+	DataDir string `default:"./latchwork-data" help:"Data directory of the server."`
+}
+
+func (c *explainCommand) Run(e *env) error {
+	info, err := server.ReadInfo(c.DataDir)
+	if err != nil {
+		return err
+	}
+	credentials, err := callerCredentials(e.ctx, c.Profile, c.DataDir, "")
+	if err != nil {
+		return err
+	}
+	var out struct {
+		Explanation string `json:"explanation"`
+	}
+	err = newClient(info, credentials).rest(e.ctx, "latchwork", "GET", "/latchwork/requests/"+url.PathEscape(c.ID), nil, &out)
+	if err != nil {
+		return err
+	}
+	var x gateway.Explanation
+	if err := json.Unmarshal([]byte(out.Explanation), &x); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		if err := e.json(x); err != nil {
+			return err
+		}
+	} else {
+		printExplanation(e.stdout, &x)
+	}
+	allowed := x.Decision != nil && x.Decision.Allowed
+	if c.Expect != "" && allowed != (c.Expect == "allow") {
+		return &exitError{ExitDenied, fmt.Sprintf("expected %s, and it was not", c.Expect)}
+	}
+	return nil
+}
+
+func printExplanation(w io.Writer, x *gateway.Explanation) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("request", "%s %s%s on port %d, answered %d", x.Method, x.Host, x.Path, x.Port, x.Status)
+	line("", "id %s, %s, revision %d", x.RequestID, x.Time.Format("2006-01-02T15:04:05.000Z"), x.Revision)
+	if x.Caller.ARN == "" {
+		line("caller", "%s from %s", x.Caller.Type, x.Caller.Address)
+	} else {
+		line("caller", "%s from %s", x.Caller.ARN, x.Caller.Address)
+	}
+	switch x.Signature.State {
+	case "refused":
+		line("signature", "REFUSED   %s", x.Signature.Error)
+		if x.Signature.CanonicalRequest != "" {
+			line("", "the server signed this canonical request; compare it with your signer's:")
+			fmt.Fprintln(w, indent(x.Signature.CanonicalRequest, "             "))
+		}
+	case "valid":
+		line("signature", "VALID     key %s, scope %s", x.Signature.AccessKeyID, x.Signature.Scope)
+	case "none":
+		line("signature", "NONE      the request is not signed: an anonymous caller")
+	default:
+		line("signature", "NOT CHECKED")
+	}
+	if x.Service != "" {
+		line("enters", "%s by %s, through %s", x.VPC, x.VPCEvidence, x.Network)
+		line("resource", "%s", x.Resource)
+	}
+	if x.Note != "" {
+		line("note", "%s", x.Note)
+	}
+	if x.Decision == nil {
+		return
+	}
+	for _, l := range x.Decision.Layers {
+		printLayer(w, &l)
+	}
+	if x.Decision.Allowed {
+		line("decision", "ALLOWED")
+		return
+	}
+	line("decision", "DENIED    %s, by the %s layer", x.Decision.Cause, x.Decision.Stage)
+	line("", "%s", x.Decision.Text)
+}
+
+func printLayer(w io.Writer, l *authz.LayerResult) {
+	verdict := map[string]string{
+		policy.Allow.String(): "ALLOWS", policy.ExplicitDeny.String(): "DENIES", policy.NoMatch.String(): "NO ALLOW", "off": "OFF",
+	}[l.Verdict]
+	mark := ""
+	if l.Decides {
+		mark = "   <-- this layer denies"
+	}
+	fmt.Fprintf(w, "%-10s %-9s %s%s\n", l.Stage, verdict, l.Note, mark)
+	for _, p := range l.Policies {
+		name := p.Name
+		if p.ARN != "" {
+			name = p.ARN
+		} else if p.Owner != "" {
+			name += " of " + p.Owner
+		}
+		fmt.Fprintf(w, "%-10s   %s: %s\n", "", name, p.Verdict)
+		if p.Problem != "" {
+			fmt.Fprintf(w, "%-10s     the policy cannot be evaluated, so it denies: %s\n", "", p.Problem)
+		}
+		for _, s := range p.Statements {
+			printStatement(w, &s)
+		}
+	}
+}
+
+func printStatement(w io.Writer, s *policy.StatementResult) {
+	name := fmt.Sprintf("statement %d", s.Index+1)
+	if s.Sid != "" {
+		name += " " + s.Sid
+	}
+	matched := "matches"
+	if !s.Matched {
+		matched = "does not match"
+	}
+	fmt.Fprintf(w, "%-10s     %s (%s) %s\n", "", name, s.Effect, matched)
+	for _, el := range s.Elements {
+		if el.Matched != s.Matched && s.Matched {
+			continue
+		}
+		// Of a statement that does not match, only what failed is of interest.
+		if !s.Matched && el.Matched {
+			continue
+		}
+		sign := "+"
+		if !el.Matched {
+			sign = "-"
+		}
+		what := el.Element
+		if el.Element == "Condition" {
+			what = "Condition " + el.Operator + " " + el.Key
+		}
+		received := "absent"
+		if el.Present {
+			received = strings.Join(el.Received, ", ")
+		}
+		fmt.Fprintf(w, "%-10s       %s %s: wanted %s, received %s\n", "", sign, what, strings.Join(el.Wanted, ", "), received)
+	}
+}
+
+func indent(text, with string) string {
+	return with + strings.ReplaceAll(text, "\n", "\n"+with)
+}

@@ -1,0 +1,233 @@
+// Package server puts the parts of Latchwork together and runs them.
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/latchwork/latchwork/internal/gateway"
+)
+
+// Config is everything that can be set: in a YAML file by these names, and most of
+// it by flags of the same names, which win.
+type Config struct {
+	// DataDir holds the embedded store, the key file, the administrators' keys and
+	// the logs.
+	DataDir string `json:"data-dir"`
+	// APIAddr is where all AWS APIs are served.
+	APIAddr string `json:"api-addr"`
+	// GatewayAddr lists the IP addresses that the gateway listens on, separated by
+	// commas; GatewayPorts is SOCKET=LISTENER,…
+	GatewayAddr  string `json:"gateway-addr"`
+	GatewayPorts string `json:"gateway-ports"`
+	AdminAddr    string `json:"admin-addr"`
+	// AccountID is the default account. It owns the default VPC.
+	AccountID string `json:"account-id"`
+	// Region is that of the demonstration and of what prints one; any region works.
+	Region string `json:"region"`
+	// Accounts are further accounts, and organization ids and paths of any.
+	Accounts []AccountConfig `json:"accounts"`
+	// Conformance is "documented" or "observed": see docs/divergences.md.
+	Conformance string `json:"conformance"`
+	// KeyFile encrypts what is secret in the store; DATA-DIR.key by default.
+	KeyFile string `json:"key-file"`
+	// AccessLog is a file, "-" for standard output, or "off"; DATA-DIR/access.log by
+	// default. AuditLog is the same for calls of the APIs; DATA-DIR/audit.log.
+	AccessLog string `json:"access-log"`
+	AuditLog  string `json:"audit-log"`
+	LogLevel  string `json:"log-level"`
+	// MaxStaleness is how long the gateway answers after the store was lost; "0"
+	// means for ever.
+	MaxStaleness string `json:"max-staleness"`
+	// TargetCAFile makes the gateway check the certificates of HTTPS targets.
+	TargetCAFile string `json:"target-ca-file"`
+	// Remember is how many requests can be explained.
+	Remember int `json:"remember"`
+	// MinFreeMiB is the free disk space in MiB that writing needs.
+	MinFreeMiB int64 `json:"min-free-mib"`
+
+	// Etcd… use a cluster elsewhere in place of the embedded store.
+	EtcdEndpoints    string `json:"etcd-endpoints"`
+	EtcdPrefix       string `json:"etcd-prefix"`
+	EtcdCAFile       string `json:"etcd-ca-file"`
+	EtcdCertFile     string `json:"etcd-cert-file"`
+	EtcdKeyFile      string `json:"etcd-key-file"`
+	EtcdUsername     string `json:"etcd-username"`
+	EtcdPasswordFile string `json:"etcd-password-file"`
+}
+
+// AccountConfig is one account.
+type AccountConfig struct {
+	ID                string   `json:"id"`
+	OrganizationID    string   `json:"organization-id"`
+	OrganizationPaths []string `json:"organization-paths"`
+}
+
+// Defaults are the settings of a server that is told nothing.
+func Defaults() Config {
+	return Config{
+		DataDir: "./latchwork-data", APIAddr: "127.0.0.1:4000", GatewayAddr: "127.0.0.1", GatewayPorts: "8080=80,8443=443",
+		AdminAddr: "127.0.0.1:4001", AccountID: "123456789012", Region: "us-west-2", Conformance: "documented",
+		LogLevel: "info", MaxStaleness: "0", Remember: 2048, MinFreeMiB: 64, EtcdPrefix: "latchwork/",
+	}
+}
+
+// LoadFile reads a configuration file over c. A key that is not known is an error,
+// and so is one that is there twice.
+func (c *Config) LoadFile(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := yaml.UnmarshalStrict(text, c); err != nil {
+		return fmt.Errorf("configuration file %s%s: %w", path, line(text, err), err)
+	}
+	return nil
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+// line finds the line of an unknown key, which the YAML library does not tell.
+func line(text []byte, err error) string {
+	m := unknownField.FindStringSubmatch(err.Error())
+	if m == nil {
+		return ""
+	}
+	name := m[1][strings.LastIndexByte(m[1], '.')+1:]
+	for n, l := range bytes.Split(text, []byte("\n")) {
+		key := strings.TrimLeft(string(l), " -\t")
+		if strings.HasPrefix(key, name+":") || strings.HasPrefix(key, `"`+name+`":`) {
+			return fmt.Sprintf(" line %d", n+1)
+		}
+	}
+	return ""
+}
+
+// settings is a Config that was checked.
+type settings struct {
+	Config
+	gatewayAddrs []netip.Addr
+	gatewayPorts gateway.PortMap
+	maxStaleness time.Duration
+	accounts     []AccountConfig
+	observed     bool
+	endpoints    []string
+}
+
+var (
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
+	orgID     = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
+	region    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
+)
+
+// Check tells everything that is wrong with the configuration at once.
+func (c Config) Check() error {
+	_, err := c.check()
+	return err
+}
+
+func (c Config) check() (*settings, error) {
+	s := &settings{Config: c}
+	var errs []error
+	wrong := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	if c.DataDir == "" {
+		wrong("data-dir", "is empty: name a directory")
+	}
+	for name, addr := range map[string]string{"api-addr": c.APIAddr, "admin-addr": c.AdminAddr} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			wrong(name, "%q is not HOST:PORT, for example 127.0.0.1:4000", addr)
+		}
+	}
+	for _, text := range strings.Split(c.GatewayAddr, ",") {
+		addr, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil {
+			wrong("gateway-addr", "%q is not an IP address", text)
+			continue
+		}
+		s.gatewayAddrs = append(s.gatewayAddrs, addr)
+	}
+	var err error
+	if s.gatewayPorts, err = gateway.ParsePortMap(c.GatewayPorts); err != nil {
+		wrong("gateway-ports", "%v", err)
+	}
+	if !accountID.MatchString(c.AccountID) {
+		wrong("account-id", "%q is not 12 digits", c.AccountID)
+	}
+	if !region.MatchString(c.Region) {
+		wrong("region", "%q is not a region such as us-west-2", c.Region)
+	}
+	switch c.Conformance {
+	case "documented":
+	case "observed":
+		s.observed = true
+	default:
+		wrong("conformance", "%q is neither documented nor observed", c.Conformance)
+	}
+	if s.maxStaleness, err = time.ParseDuration(c.MaxStaleness); err != nil && c.MaxStaleness != "0" || s.maxStaleness < 0 {
+		wrong("max-staleness", "%q is not a duration such as 10m, or 0", c.MaxStaleness)
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		wrong("log-level", "%q is none of debug, info, warn, error", c.LogLevel)
+	}
+	if c.Remember < 1 || c.Remember > 1_000_000 {
+		wrong("remember", "%d is not from 1 to 1000000", c.Remember)
+	}
+	seen := map[string]bool{}
+	for i, a := range c.Accounts {
+		name := fmt.Sprintf("accounts[%d]", i)
+		switch {
+		case !accountID.MatchString(a.ID):
+			wrong(name+".id", "%q is not 12 digits (write it in quotes)", a.ID)
+		case seen[a.ID]:
+			wrong(name+".id", "%s is there twice", a.ID)
+		}
+		seen[a.ID] = true
+		if a.OrganizationID != "" && !orgID.MatchString(a.OrganizationID) {
+			wrong(name+".organization-id", "%q is not an organization id such as o-a1b2c3d4e5", a.OrganizationID)
+		}
+		for _, p := range a.OrganizationPaths {
+			if !strings.HasPrefix(p, a.OrganizationID+"/") || !strings.HasSuffix(p, "/") {
+				wrong(name+".organization-paths", "%q does not begin with the organization id and end with a slash, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/", p)
+			}
+		}
+		s.accounts = append(s.accounts, a)
+	}
+	if !seen[c.AccountID] {
+		s.accounts = append([]AccountConfig{{ID: c.AccountID}}, s.accounts...)
+	}
+	for _, e := range strings.Split(c.EtcdEndpoints, ",") {
+		if e = strings.TrimSpace(e); e != "" {
+			s.endpoints = append(s.endpoints, e)
+		}
+	}
+	if !strings.HasSuffix(c.EtcdPrefix, "/") {
+		wrong("etcd-prefix", "%q does not end with a slash", c.EtcdPrefix)
+	}
+	if (c.EtcdCertFile == "") != (c.EtcdKeyFile == "") {
+		wrong("etcd-cert-file", "a client certificate needs both etcd-cert-file and etcd-key-file")
+	}
+	if s.KeyFile == "" {
+		s.KeyFile = filepath.Clean(c.DataDir) + ".key"
+	}
+	if s.AccessLog == "" {
+		s.AccessLog = filepath.Join(c.DataDir, "access.log")
+	}
+	if s.AuditLog == "" {
+		s.AuditLog = filepath.Join(c.DataDir, "audit.log")
+	}
+	return s, errors.Join(errs...)
+}

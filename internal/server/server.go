@@ -1,0 +1,472 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchwork/latchwork/internal/audit"
+	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/certs"
+	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/credential"
+	"github.com/latchwork/latchwork/internal/gateway"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/service/ec2"
+	"github.com/latchwork/latchwork/internal/service/iam"
+	"github.com/latchwork/latchwork/internal/service/lattice"
+	"github.com/latchwork/latchwork/internal/service/operator"
+	"github.com/latchwork/latchwork/internal/service/sts"
+	"github.com/latchwork/latchwork/internal/sigv4"
+	"github.com/latchwork/latchwork/internal/snapshot"
+	"github.com/latchwork/latchwork/internal/store"
+	"github.com/latchwork/latchwork/internal/store/etcd"
+	"github.com/latchwork/latchwork/internal/wire/appmesh"
+)
+
+// partition of all ARNs.
+const partition = "aws"
+
+// Server is a running installation.
+type Server struct {
+	cfg       *settings
+	log       *slog.Logger
+	clock     clock.Clock
+	backend   store.Backend
+	store     *store.Store
+	ring      *credential.KeyRing
+	publisher *snapshot.Publisher
+	authority *certs.Authority
+	gateway   *gateway.Gateway
+	recorder  *gateway.Recorder
+	verifier  *sigv4.Verifier
+	metrics   *metrics
+	answers   *answers
+	access    *audit.Writer
+	calls     *audit.Writer
+	closers   []io.Closer
+
+	api, admin       *http.Server
+	apiAddr, adminAt net.Listener
+	admins           map[string]*Admin
+}
+
+// Run runs a server until ctx ends. ready is called when it answers requests; it
+// may be nil. words takes the banner.
+func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err error) {
+	checked, err := c.check()
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return err
+	}
+	s := &Server{
+		cfg: checked, clock: clock.System, log: slog.New(slog.NewTextHandler(words, &slog.HandlerOptions{Level: level})),
+		verifier: sigv4.NewVerifier(), admins: map[string]*Admin{},
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	run := func(f func(context.Context) error) {
+		group.Go(func() error {
+			if err := f(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				return err
+			}
+			return nil
+		})
+	}
+	run(s.publisher.Run)
+	if err := s.bootstrap(ctx); err != nil {
+		return err
+	}
+	run(s.gateway.Run)
+	run(s.sweep)
+	// The logs are written until everything that writes to them has ended.
+	logs, stopLogs := context.WithCancel(context.WithoutCancel(ctx))
+	var writing sync.WaitGroup
+	for _, w := range []*audit.Writer{s.access, s.calls} {
+		writing.Go(func() { _ = w.Run(logs) })
+	}
+	defer func() { stopLogs(); writing.Wait() }()
+	for _, h := range []struct {
+		server   *http.Server
+		listener net.Listener
+	}{{s.api, s.apiAddr}, {s.admin, s.adminAt}} {
+		run(func(context.Context) error {
+			if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	run(func(ctx context.Context) error {
+		<-ctx.Done()
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return errors.Join(s.api.Shutdown(stopping), s.admin.Shutdown(stopping))
+	})
+	info, err := s.info(ctx)
+	if err != nil {
+		return err
+	}
+	s.banner(words, info)
+	if ready != nil {
+		ready(info)
+	}
+	return group.Wait()
+}
+
+// open opens everything that can fail before anything runs.
+func (s *Server) open(ctx context.Context) error {
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+		return err
+	}
+	var err error
+	if s.backend, err = s.openStore(ctx); err != nil {
+		return err
+	}
+	s.store = store.New(s.backend)
+	if s.ring, err = credential.OpenKeyRing(s.cfg.KeyFile); err != nil {
+		return err
+	}
+	if s.authority, err = certs.Open(ctx, s.store, s.ring, s.clock); err != nil {
+		return err
+	}
+	if s.access, err = s.openLog(s.cfg.AccessLog); err != nil {
+		return err
+	}
+	if s.calls, err = s.openLog(s.cfg.AuditLog); err != nil {
+		return err
+	}
+	accounts := map[string]snapshot.Account{}
+	for _, a := range s.cfg.accounts {
+		accounts[a.ID] = snapshot.Account{ID: a.ID, OrgID: a.OrganizationID, OrgPaths: a.OrganizationPaths}
+	}
+	s.publisher = snapshot.NewPublisher(snapshot.Config{
+		Backend:    s.backend,
+		Settings:   snapshot.Settings{Partition: partition, DefaultAccount: s.cfg.AccountID, Accounts: accounts},
+		OpenSecret: func(k *model.AccessKey) ([]byte, error) { return s.ring.Open(k.Sealed, k.ID) },
+		Clock:      s.clock, Log: s.log,
+	})
+	s.answers = &answers{store: s.store, clock: s.clock}
+	s.recorder = gateway.NewRecorder(s.cfg.Remember)
+	s.metrics = newMetrics(s.publisher, s.clock, s.access, s.calls, func() int { return len(s.gateway.Problems()) })
+	tokens := credential.NewTokens(s.ring)
+	authenticator := &credential.Authenticator{Tokens: tokens, Verifier: s.verifier}
+	targetTLS, err := s.targetTLS()
+	if err != nil {
+		return err
+	}
+	s.gateway = gateway.New(gateway.Config{
+		Publisher: s.publisher, Authenticator: authenticator, Addrs: s.cfg.gatewayAddrs, Ports: s.cfg.gatewayPorts,
+		Certificate: s.certificate, TargetTLS: targetTLS, MaxStaleness: s.cfg.maxStaleness, Access: s.access,
+		Recorder: s.recorder, Clock: s.clock, Log: s.log, Decided: s.metrics.decided("gateway"),
+	})
+	if err := s.openAPI(authenticator, tokens); err != nil {
+		return err
+	}
+	if s.apiAddr, err = net.Listen("tcp", s.cfg.APIAddr); err != nil {
+		return fmt.Errorf("api-addr: %w: choose another with --api-addr", err)
+	}
+	s.closers = append(s.closers, s.apiAddr)
+	if s.adminAt, err = net.Listen("tcp", s.cfg.AdminAddr); err != nil {
+		return fmt.Errorf("admin-addr: %w: choose another with --admin-addr", err)
+	}
+	s.closers = append(s.closers, s.adminAt)
+	s.admin = &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
+	return nil
+}
+
+func (s *Server) openStore(ctx context.Context) (store.Backend, error) {
+	if len(s.cfg.endpoints) == 0 {
+		return etcd.Start(ctx, etcd.Embedded{
+			Dir: s.cfg.DataDir, Prefix: s.cfg.EtcdPrefix, MinFree: s.cfg.MinFreeMiB << 20, Log: s.log,
+		})
+	}
+	external := etcd.External{
+		Endpoints: s.cfg.endpoints, Prefix: s.cfg.EtcdPrefix, Username: s.cfg.EtcdUsername, Log: s.log,
+	}
+	if s.cfg.EtcdPasswordFile != "" {
+		password, err := os.ReadFile(s.cfg.EtcdPasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("etcd-password-file: %w", err)
+		}
+		external.Password = strings.TrimSpace(string(password))
+	}
+	if s.cfg.EtcdCAFile != "" || s.cfg.EtcdCertFile != "" {
+		external.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		if s.cfg.EtcdCAFile != "" {
+			pool, err := readPool(s.cfg.EtcdCAFile)
+			if err != nil {
+				return nil, fmt.Errorf("etcd-ca-file: %w", err)
+			}
+			external.TLS.RootCAs = pool
+		}
+		if s.cfg.EtcdCertFile != "" {
+			pair, err := tls.LoadX509KeyPair(s.cfg.EtcdCertFile, s.cfg.EtcdKeyFile)
+			if err != nil {
+				return nil, fmt.Errorf("etcd-cert-file: %w", err)
+			}
+			external.TLS.Certificates = []tls.Certificate{pair}
+		}
+	}
+	return etcd.Connect(ctx, external)
+}
+
+func readPool(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
+}
+
+func (s *Server) targetTLS() (*tls.Config, error) {
+	if s.cfg.TargetCAFile == "" {
+		return nil, nil
+	}
+	pool, err := readPool(s.cfg.TargetCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("target-ca-file: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
+}
+
+// openLog opens a log of JSON lines.
+func (s *Server) openLog(path string) (*audit.Writer, error) {
+	switch path {
+	case "off":
+		return audit.NewWriter(nil, s.log), nil
+	case "-":
+		return audit.NewWriter(os.Stdout, s.log), nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, f)
+	return audit.NewWriter(f, s.log), nil
+}
+
+// certificate is that of a host name which a service has. Nobody else gets one.
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	snap := s.publisher.Current()
+	name := strings.ToLower(hello.ServerName)
+	if snap == nil || name == "" || len(snap.Host(name)) == 0 {
+		return nil, fmt.Errorf("no service has the name %q", name)
+	}
+	return s.authority.Issue(name)
+}
+
+func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *credential.Tokens) error {
+	auth := &apiAuth{authenticator: authenticator, clock: s.clock, decided: s.metrics.decided("api")}
+	observer := &observer{metrics: s.metrics, writer: s.calls, log: s.log, used: map[string]lastUse{}}
+	iamConfig := s.iamConfig()
+	iamConfig.LastUsed = func(key string) (iam.LastUsed, bool) {
+		u, ok := observer.lastUsed(key)
+		return iam.LastUsed{At: u.at, Service: u.service, Region: u.region}, ok
+	}
+	api, err := awsapi.New(awsapi.Config{
+		Bindings: []awsapi.Binding{
+			lattice.New(lattice.Config{
+				Store: s.store, Published: s.publisher, Clock: s.clock, Partition: partition,
+				DefaultAccount: s.cfg.AccountID, Observed: s.cfg.observed, Health: s.gateway.Health,
+			}),
+			iam.New(iamConfig),
+			sts.New(sts.Config{
+				World: sts.Pinned{}, Decider: roleDecider{auth}, Tokens: tokens, Clock: s.clock, Partition: partition, Authorizer: auth,
+			}),
+			ec2.New(ec2.Config{Store: s.store, Published: s.publisher, Clock: s.clock, DefaultAccount: s.cfg.AccountID}),
+			appmesh.Bind(appmesh.Unimplemented{}, awsapi.AccessTable{}),
+			operator.New(operator.Config{
+				Explain: func(id string) (any, string, bool) {
+					e, ok := s.recorder.Explain(id, s.verifier)
+					if !ok {
+						return nil, "", false
+					}
+					return e, e.Account, true
+				},
+				Problems: s.problems,
+			}),
+		},
+		Authenticator: auth, Authorizer: auth, Clock: s.clock, Log: s.log, Idempotency: s.answers,
+		Snapshot: func() any { return s.publisher.Current() }, Observe: observer.observe, Region: s.cfg.Region, Partition: partition,
+	})
+	if err != nil {
+		return err
+	}
+	s.api = &http.Server{
+		Handler: api, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+func (s *Server) iamConfig() iam.Config {
+	return iam.Config{Store: s.store, Published: s.publisher, Clock: s.clock, Partition: partition, Secrets: s.ring}
+}
+
+// problems are the records that could not be compiled, and the listener ports that
+// could not be opened.
+func (s *Server) problems() map[string]string {
+	out := map[string]string{}
+	if snap := s.publisher.Current(); snap != nil {
+		for _, p := range snap.Problems() {
+			out[p.Record] = p.Err.Error()
+		}
+	}
+	return out
+}
+
+// Admin is the first administrator of an account, as it is kept in the data
+// directory.
+type Admin struct {
+	Account         string `json:"account"`
+	UserName        string `json:"userName"`
+	AccessKeyID     string `json:"accessKeyId"`
+	SecretAccessKey string `json:"secretAccessKey"`
+}
+
+// AdminFile is where an account's first administrator is kept.
+func AdminFile(dataDir, account string) string {
+	return filepath.Join(dataDir, "admin-"+account+".json")
+}
+
+// bootstrap makes the first administrator of each account.
+func (s *Server) bootstrap(ctx context.Context) error {
+	// Half a store is no store: wait for the first snapshot.
+	if err := s.publisher.WaitFor(ctx, 0); err != nil {
+		return err
+	}
+	for _, a := range s.cfg.accounts {
+		keyID, secret, made, err := iam.Administrator(ctx, s.iamConfig(), a.ID, "admin")
+		if err != nil {
+			return fmt.Errorf("making the first administrator of account %s: %w", a.ID, err)
+		}
+		if !made {
+			continue
+		}
+		admin := &Admin{Account: a.ID, UserName: "admin", AccessKeyID: keyID, SecretAccessKey: secret.Reveal()}
+		text, err := json.MarshalIndent(admin, "", "  ")
+		if err != nil {
+			return err
+		}
+		path := AdminFile(s.cfg.DataDir, a.ID)
+		if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+			return fmt.Errorf("keeping the first administrator of account %s: %w", a.ID, err)
+		}
+		s.admins[a.ID] = admin
+	}
+	return nil
+}
+
+// sweepEvery is how often old records are removed.
+const sweepEvery = time.Hour
+
+func (s *Server) sweep(ctx context.Context) error {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		if err := s.answers.sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("old idempotency tokens could not be removed", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// close ends what run does not.
+func (s *Server) close() error {
+	var errs []error
+	for _, c := range s.closers {
+		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.backend != nil {
+		errs = append(errs, s.backend.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// adminHandler serves health, readiness and metrics, without secrets and without
+// authentication: bind it to where only operators are.
+func (s *Server) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		state := s.readiness(r.Context())
+		w.Header().Set("Content-Type", "application/json")
+		if !state.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(state)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// Readiness is what /readyz answers.
+type Readiness struct {
+	Ready    bool  `json:"ready"`
+	Revision int64 `json:"revision"`
+	// Reasons say why the server is not ready; Warnings what is wrong all the same.
+	Reasons  []string `json:"reasons,omitzero"`
+	Warnings []string `json:"warnings,omitzero"`
+	// StaleSeconds is how long ago the store was last known to be followed; 0 while
+	// it is.
+	StaleSeconds float64 `json:"staleSeconds"`
+}
+
+func (s *Server) readiness(ctx context.Context) Readiness {
+	out := Readiness{Ready: true}
+	not := func(format string, args ...any) {
+		out.Ready = false
+		out.Reasons = append(out.Reasons, fmt.Sprintf(format, args...))
+	}
+	if snap := s.publisher.Current(); snap == nil {
+		not("no state has been read yet")
+	} else {
+		out.Revision = int64(snap.Revision())
+		if n := len(snap.Problems()); n > 0 {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("%d records cannot be compiled; what depends on them is denied", n))
+		}
+	}
+	if since := s.publisher.BrokenSince(); !since.IsZero() {
+		out.StaleSeconds = s.clock().Sub(since).Seconds()
+		not("the store cannot be followed; the state in force is %.0f seconds old", out.StaleSeconds)
+	}
+	if err := s.backend.Healthy(ctx); err != nil {
+		not("the store cannot be written to: %v", err)
+	}
+	for port, err := range s.gateway.Problems() {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("listener port %d is not open: %v", port, err))
+	}
+	return out
+}

@@ -1,0 +1,113 @@
+// Package operator carries out Latchwork's own operations, which AWS has no like
+// of: it explains decisions and lists records that could not be compiled. They are
+// called and authorized as AWS's are, with the service name latchwork.
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/fault"
+)
+
+// Name is the service's name, in ARNs, actions and credential scopes.
+const Name = "latchwork"
+
+// API describes the service.
+var API = &awsapi.Service{
+	Name: Name, SigningName: Name, Version: "2026-11-25", Protocol: awsapi.RESTJSON,
+	Errors: map[string]awsapi.ErrorShape{
+		"ResourceNotFoundException": {Status: 404},
+		"AccessDeniedException":     {Status: 403},
+	},
+	Constraints: map[string]*awsapi.Constraint{},
+}
+
+// Config says what the service works with.
+type Config struct {
+	// Explain gives the JSON of a decision's explanation by request id, and the
+	// account that the request was for: others must not see it.
+	Explain func(id string) (explanation any, account string, ok bool)
+	// Problems lists the records that could not be compiled, each key with its
+	// error.
+	Problems func() map[string]string
+}
+
+// ExplainInput names a request.
+type ExplainInput struct {
+	RequestID *string `json:"-" aws:"String,required,uri=requestId"`
+}
+
+// ExplainOutput holds the explanation as JSON text.
+type ExplainOutput struct {
+	Explanation *string `json:"explanation,omitzero" aws:"String"`
+}
+
+// ProblemsInput is empty.
+type ProblemsInput struct{}
+
+// ProblemsOutput holds errors by the keys of records.
+type ProblemsOutput struct {
+	Problems map[string]string `json:"problems" aws:"StringMap"`
+}
+
+// Service handles the operations.
+type Service struct{ cfg Config }
+
+// New makes the service ready for the dispatcher.
+func New(cfg Config) awsapi.Binding {
+	s := &Service{cfg}
+	arn := func(c *awsapi.Call, path string) string {
+		return "arn:" + c.Partition + ":" + Name + ":" + c.Region + ":" + c.Account + ":" + path
+	}
+	return awsapi.Binding{
+		Service: API, Handler: s,
+		Operations: []awsapi.Operation{
+			awsapi.Op(awsapi.Spec{
+				Name: "ExplainRequest", Method: "GET", URI: "/latchwork/requests/{requestId}", Status: 200,
+				Errors: []string{"ResourceNotFoundException", "AccessDeniedException"},
+			}, s.ExplainRequest),
+			awsapi.Op(awsapi.Spec{
+				Name: "ListProblems", Method: "GET", URI: "/latchwork/problems", Status: 200,
+				Errors: []string{"AccessDeniedException"},
+			}, s.ListProblems),
+		},
+		Access: awsapi.AccessTable{
+			"ExplainRequest": {Action: "latchwork:ExplainRequest", Resources: awsapi.Target(
+				func(c *awsapi.Call, in *ExplainInput) string { return arn(c, "request/"+*in.RequestID) })},
+			"ListProblems": {Action: "latchwork:ListProblems", Resources: awsapi.Everything},
+		},
+	}
+}
+
+// ExplainRequest explains a request to a service of the caller's account.
+func (s *Service) ExplainRequest(ctx context.Context, in *ExplainInput) (*ExplainOutput, error) {
+	explanation, account, ok := s.cfg.Explain(*in.RequestID)
+	// A request that reached no service belongs to nobody in particular; who may
+	// explain requests may see it.
+	if !ok || account != "" && account != awsapi.FromContext(ctx).Account {
+		return nil, fault.New("ResourceNotFoundException",
+			"there is no request %s among the last ones that this server answered for account %s: the id is in the response's header x-amzn-requestid",
+			*in.RequestID, awsapi.FromContext(ctx).Account)
+	}
+	raw, err := json.Marshal(explanation)
+	if err != nil {
+		return nil, err
+	}
+	return &ExplainOutput{Explanation: new(string(raw))}, nil
+}
+
+// ListProblems lists the records of the caller's account that could not be
+// compiled.
+func (s *Service) ListProblems(ctx context.Context, _ *ProblemsInput) (*ProblemsOutput, error) {
+	out := &ProblemsOutput{Problems: map[string]string{}}
+	account := awsapi.FromContext(ctx).Account
+	for key, text := range s.cfg.Problems() {
+		if strings.Contains(key, "/"+account+"/") {
+			out.Problems[key] = text
+		}
+	}
+	return out, nil
+}
