@@ -1,9 +1,10 @@
 package awsapi
 
 import (
-	"github.com/latchwork/latchwork/internal/inbound"
 	"fmt"
 	"strings"
+
+	"github.com/latchwork/latchwork/internal/inbound"
 )
 
 // bound is one operation of one service, ready to be called.

@@ -48,12 +48,27 @@ func (f *serverFlags) config() (server.Config, error) {
 		to   *string
 		from *string
 	}{
-		{&c.DataDir, f.DataDir}, {&c.APIAddr, f.APIAddr}, {&c.GatewayAddr, f.GatewayAddr}, {&c.GatewayPorts, f.GatewayPorts},
-		{&c.AdminAddr, f.AdminAddr}, {&c.AccountID, f.AccountID}, {&c.Region, f.Region}, {&c.Conformance, f.Conformance},
-		{&c.KeyFile, f.KeyFile}, {&c.AccessLog, f.AccessLog}, {&c.AuditLog, f.AuditLog}, {&c.LogLevel, f.LogLevel},
-		{&c.MaxStaleness, f.MaxStaleness}, {&c.TargetCAFile, f.TargetCAFile}, {&c.EtcdEndpoints, f.EtcdEndpoints},
-		{&c.EtcdPrefix, f.EtcdPrefix}, {&c.EtcdCAFile, f.EtcdCAFile}, {&c.EtcdCertFile, f.EtcdCertFile},
-		{&c.EtcdKeyFile, f.EtcdKeyFile}, {&c.EtcdUsername, f.EtcdUsername}, {&c.EtcdPasswordFile, f.EtcdPasswordFile},
+		{&c.DataDir, f.DataDir},
+		{&c.APIAddr, f.APIAddr},
+		{&c.GatewayAddr, f.GatewayAddr},
+		{&c.GatewayPorts, f.GatewayPorts},
+		{&c.AdminAddr, f.AdminAddr},
+		{&c.AccountID, f.AccountID},
+		{&c.Region, f.Region},
+		{&c.Conformance, f.Conformance},
+		{&c.KeyFile, f.KeyFile},
+		{&c.AccessLog, f.AccessLog},
+		{&c.AuditLog, f.AuditLog},
+		{&c.LogLevel, f.LogLevel},
+		{&c.MaxStaleness, f.MaxStaleness},
+		{&c.TargetCAFile, f.TargetCAFile},
+		{&c.EtcdEndpoints, f.EtcdEndpoints},
+		{&c.EtcdPrefix, f.EtcdPrefix},
+		{&c.EtcdCAFile, f.EtcdCAFile},
+		{&c.EtcdCertFile, f.EtcdCertFile},
+		{&c.EtcdKeyFile, f.EtcdKeyFile},
+		{&c.EtcdUsername, f.EtcdUsername},
+		{&c.EtcdPasswordFile, f.EtcdPasswordFile},
 	} {
 		if set.from != nil {
 			*set.to = *set.from

@@ -328,7 +328,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=1", "/?X-Amz-Signature=1", "x")
 	f.Fuzz(func(t *testing.T, auth, target, date string) {
 		r := &inbound.Request{Method: "GET", Target: target, Authority: "a", Headers: []inbound.Header{
-			{Name: "authorization", Value: auth}, {Name: "x-amz-date", Value: date},
+			{Name: "authorization", Value: auth},
+			{Name: "x-amz-date", Value: date},
 			{Name: "x-amz-content-sha256", Value: sigv4.UnsignedPayload},
 		}}
 		s, err := sigv4.Parse(r)

@@ -35,7 +35,6 @@ type policyKey struct {
 type compiled struct {
 	policy *policy.Compiled
 	err    error
-	used   bool
 }
 
 func newBuilder(settings *Settings, open func(*model.AccessKey) ([]byte, error)) *builder {

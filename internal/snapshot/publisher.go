@@ -124,7 +124,7 @@ func (p *Publisher) follow(ctx context.Context) error {
 		}
 		at = page.Revision
 		for _, kv := range page.KVs {
-			events = append(events, store.Event{Key: kv.Key, Value: kv.Value, Revision: kv.Revision})
+			events = append(events, store.Event(kv))
 			after = kv.Key
 		}
 		if !page.More {

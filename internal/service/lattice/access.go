@@ -164,14 +164,16 @@ func (s *Service) access() awsapi.AccessTable {
 
 	row("TagResource", byARN(s, func(in *wire.TagResourceRequest) string { return *in.ResourceArn }),
 		awsapi.ConditionKeys(func(_ *awsapi.Call, in *wire.TagResourceRequest) []awsapi.Key { return requestTags(in.Tags) }))
-	t["UntagResource"] = awsapi.Access{Action: "vpc-lattice:UntagResource",
+	t["UntagResource"] = awsapi.Access{
+		Action: "vpc-lattice:UntagResource",
 		Resources: awsapi.Targets(func(ctx context.Context, _ *awsapi.Call, in *wire.UntagResourceRequest) ([]awsapi.Resource, error) {
 			r, err := s.resource(ctx, *in.ResourceArn)
 			return []awsapi.Resource{r}, err
 		}),
 		Keys: awsapi.ConditionKeys(func(_ *awsapi.Call, in *wire.UntagResourceRequest) []awsapi.Key {
 			return []awsapi.Key{{Name: "aws:TagKeys", Values: in.TagKeys, Multi: true}}
-		})}
+		}),
+	}
 	row("ListTagsForResource", awsapi.Everything)
 	return t
 }
