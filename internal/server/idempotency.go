@@ -2,11 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/store"
 )
@@ -35,6 +38,12 @@ func (a *answers) Once(ctx context.Context, t *awsapi.Token, call func(context.C
 		known, err = model.Tokens.Get(tx, t.Key)
 		return err
 	})
+	if errors.Is(err, store.ErrUnavailable) {
+		return nil, &fault.Error{
+			Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Receiver: true, Cause: err,
+			Message: "The request has failed due to a temporary failure of the server: its store is not available.",
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

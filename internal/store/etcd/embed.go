@@ -52,6 +52,7 @@ func Start(ctx context.Context, c Embedded) (*Backend, error) {
 		return nil, err
 	}
 	var failed atomic.Pointer[string]
+	var closing atomic.Bool
 	cfg := embed.NewConfig()
 	cfg.Name = "latchwork"
 	cfg.Dir = filepath.Join(c.Dir, "etcd")
@@ -72,7 +73,7 @@ func Start(ctx context.Context, c Embedded) (*Backend, error) {
 	cfg.QuotaBackendBytes = 8 << 30
 	// Paging reads at the revision of its first page, so revisions are kept a while.
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "1h"
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(c.Log, func(message string) { failed.Store(&message) }))
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(c.Log, &closing, func(message string) { failed.Store(&message) }))
 
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
@@ -80,6 +81,7 @@ func Start(ctx context.Context, c Embedded) (*Backend, error) {
 		return nil, fmt.Errorf("starting the embedded etcd in %s: %w", cfg.Dir, err)
 	}
 	stop := func() {
+		closing.Store(true)
 		server.Close()
 		unlock()
 		if sockets != c.Dir {
@@ -160,8 +162,8 @@ func socketDir(dir string) (string, error) {
 // information is our debug level. Its last words before it would end the process
 // end only the goroutine that spoke them, after fatal has been told: the gateway
 // must go on enforcing the last snapshot when the store is gone.
-func bridge(log *slog.Logger, fatal func(message string)) *zap.Logger {
-	core := &slogCore{log: log.With("component", "etcd"), fatal: fatal}
+func bridge(log *slog.Logger, closing *atomic.Bool, fatal func(message string)) *zap.Logger {
+	core := &slogCore{log: log.With("component", "etcd"), closing: closing, fatal: fatal}
 	return zap.New(core, zap.WithFatalHook(zapcore.WriteThenGoexit), zap.WithPanicHook(goexit{}))
 }
 
@@ -173,14 +175,22 @@ func (goexit) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
 }
 
 type slogCore struct {
-	log   *slog.Logger
-	fatal func(string)
+	log     *slog.Logger
+	closing *atomic.Bool
+	fatal   func(string)
+}
+
+// harmless are errors that etcd reports at every first start, and that mean
+// nothing.
+var harmless = map[string]bool{
+	// The schema's version is written when the first snapshot is.
+	"failed to update storage version": true,
 }
 
 func (c *slogCore) Enabled(zapcore.Level) bool { return true }
 
 func (c *slogCore) With(fields []zapcore.Field) zapcore.Core {
-	return &slogCore{log: c.log.With(attrs(fields)...), fatal: c.fatal}
+	return &slogCore{log: c.log.With(attrs(fields)...), closing: c.closing, fatal: c.fatal}
 }
 
 func (c *slogCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -195,7 +205,8 @@ func (c *slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		if c.fatal != nil && e.Level > zapcore.DPanicLevel {
 			c.fatal(e.Message)
 		}
-	case e.Level == zapcore.ErrorLevel:
+	case e.Level == zapcore.ErrorLevel && !harmless[e.Message] && !(c.closing != nil && c.closing.Load()):
+		// While it is closed etcd calls its own end an error.
 		level = slog.LevelWarn
 	}
 	c.log.Log(context.Background(), level, e.Message, attrs(fields)...)

@@ -54,7 +54,7 @@ func Connect(ctx context.Context, c External) (*Backend, error) {
 		Username:             c.Username,
 		Password:             c.Password,
 		TLS:                  c.TLS,
-		Logger:               bridge(c.Log, nil),
+		Logger:               bridge(c.Log, nil, nil),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to etcd at %s: %w", strings.Join(c.Endpoints, ", "), err)
