@@ -198,9 +198,9 @@ func (s *Server) open(ctx context.Context) error {
 
 func (s *Server) openStore(ctx context.Context) (store.Backend, error) {
 	if len(s.cfg.endpoints) == 0 {
-		return etcd.Start(ctx, etcd.Embedded{
+		return opened(etcd.Start(ctx, etcd.Embedded{
 			Dir: s.cfg.DataDir, Prefix: s.cfg.EtcdPrefix, MinFree: s.cfg.MinFreeMiB << 20, Log: s.log,
-		})
+		}))
 	}
 	external := etcd.External{
 		Endpoints: s.cfg.endpoints, Prefix: s.cfg.EtcdPrefix, Username: s.cfg.EtcdUsername, Log: s.log,
@@ -229,7 +229,15 @@ func (s *Server) openStore(ctx context.Context) (store.Backend, error) {
 			external.TLS.Certificates = []tls.Certificate{pair}
 		}
 	}
-	return etcd.Connect(ctx, external)
+	return opened(etcd.Connect(ctx, external))
+}
+
+// opened keeps a nil backend from becoming an interface that is not nil.
+func opened(b *etcd.Backend, err error) (store.Backend, error) {
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 func readPool(path string) (*x509.CertPool, error) {
