@@ -160,7 +160,8 @@ func (p *parser) checkAction(a Text) *Error {
 		return nil
 	case !colon:
 		return &Error{Offset: a.Offset, Message: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", Detail: "found " + a.Text}
-	case strings.Contains(name, ":"):
+	// Two actions in one text are accepted and match nothing.
+	case strings.Contains(name, ":") && !strings.Contains(name, ","):
 		return &Error{Offset: a.Offset, Message: "Actions/Condition can contain only one colon.", Detail: "found " + a.Text}
 	case vendor != "*" && !plainVendor(vendor):
 		return &Error{Offset: a.Offset, Message: "Vendor " + vendor + " is not valid"}

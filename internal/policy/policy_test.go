@@ -1,0 +1,418 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+	"pgregory.net/rapid"
+
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/policy"
+)
+
+// A case is a request and what a policy says of it, as it is written in testdata.
+type testCase struct {
+	Name      string              `json:"name"`
+	Principal string              `json:"principal"` // a name of principals
+	Action    string              `json:"action"`
+	Resource  string              `json:"resource"`
+	Keys      map[string][]string `json:"keys"`
+	Boundary  bool                `json:"boundary"`
+	Want      string              `json:"want"` // allow, explicit deny, no match
+}
+
+const account = "123456789012"
+
+// principals are the callers of the cases.
+var principals = map[string]*identity.Principal{
+	"anonymous": {},
+	"user": {
+		Kind: identity.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/alice",
+		IssuerARN: "arn:aws:iam::" + account + ":user/alice", IssuerID: "AIDAALICEALICEALICE00", UserID: "AIDAALICEALICEALICE00", Name: "alice",
+	},
+	"session": {
+		Kind: identity.AssumedRole, Account: account, ARN: "arn:aws:sts::" + account + ":assumed-role/rates-client/s1",
+		IssuerARN: "arn:aws:iam::" + account + ":role/rates-client", IssuerID: "AROARATESRATESRATES00", Name: "rates-client",
+		UserID: "AROARATESRATESRATES00:s1", Session: &identity.Session{Name: "s1"},
+	},
+	"stranger": {
+		Kind: identity.AssumedRole, Account: "999999999999", ARN: "arn:aws:sts::999999999999:assumed-role/rates-client/s1",
+		IssuerARN: "arn:aws:iam::999999999999:role/rates-client", IssuerID: "AROASTRANGERSTRANGER0", Name: "rates-client",
+		UserID: "AROASTRANGERSTRANGER0:s1", Session: &identity.Session{Name: "s1"},
+	},
+	"root":      {Kind: identity.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root", IssuerARN: "arn:aws:iam::" + account + ":root", IssuerID: account},
+	"federated": {Kind: identity.FederatedUser, Account: account, ARN: "arn:aws:sts::" + account + ":federated-user/bob", IssuerARN: "arn:aws:iam::" + account + ":user/alice", IssuerID: "AIDAALICEALICEALICE00", Session: &identity.Session{}},
+	"service":   {Kind: identity.Service, Name: "ec2.amazonaws.com"},
+}
+
+var kinds = map[string]policy.Kind{
+	"identity": policy.Identity, "boundary": policy.Boundary, "session": policy.Session, "trust": policy.Trust,
+	"auth": policy.AuthPolicy, "resource": policy.Resource, "scp": policy.ServiceControl,
+}
+
+func compile(t testing.TB, kind policy.Kind, text string) *policy.Compiled {
+	t.Helper()
+	d, err := policy.Parse(kind, text)
+	if err != nil {
+		t.Fatalf("%s\n%v", text, err)
+	}
+	c, err := policy.Compile(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestRules runs the cases of testdata: each file is a rule of AWS's, with its
+// source in the comment, a policy and requests.
+func TestRules(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files of cases, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := txtar.Parse(text)
+			if !strings.Contains(string(a.Comment), "Source:") {
+				t.Error("the rule names no source")
+			}
+			for i := 0; i+1 < len(a.Files); i += 2 {
+				kind, ok := kinds[strings.TrimSuffix(filepath.Base(a.Files[i].Name), ".json")]
+				if !ok {
+					t.Fatalf("file %s is named for no kind of policy", a.Files[i].Name)
+				}
+				c := compile(t, kind, string(a.Files[i].Data))
+				var cases []testCase
+				if err := json.Unmarshal(a.Files[i+1].Data, &cases); err != nil {
+					t.Fatalf("%s: %v", a.Files[i+1].Name, err)
+				}
+				for _, tc := range cases {
+					run(t, c, tc)
+				}
+			}
+		})
+	}
+}
+
+func run(t *testing.T, c *policy.Compiled, tc testCase) {
+	t.Helper()
+	keys := policy.MapKeys{}
+	for name, values := range tc.Keys {
+		keys.Set(name, values...)
+	}
+	who := principals[tc.Principal]
+	if who == nil {
+		who = principals["session"]
+	}
+	r := &policy.Request{Principal: who, Action: tc.Action, Resource: tc.Resource, Keys: keys, HasBoundary: tc.Boundary}
+	if r.Action == "" {
+		r.Action = "vpc-lattice-svcs:Invoke"
+	}
+	if r.Resource == "" {
+		r.Resource = "arn:aws:vpc-lattice:us-west-2:" + account + ":service/svc-0123456789abcdef0/rates"
+	}
+	if got := c.Match(r).Verdict.String(); got != tc.Want {
+		t.Errorf("%s: %s, want %s\n%s", tc.Name, got, tc.Want, explain(c, r))
+	}
+}
+
+func explain(c *policy.Compiled, r *policy.Request) string {
+	out, _ := json.MarshalIndent(c.Explain(r), "", " ")
+	return string(out)
+}
+
+func TestParseErrors(t *testing.T) {
+	statement := func(s string) string { return `{"Version":"2012-10-17","Statement":[{` + s + `}]}` }
+	const auth = `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`
+	for _, test := range []struct {
+		name, text string
+		kind       policy.Kind
+		want       string
+		line       int
+	}{
+		{"no JSON", `{"Statement":`, policy.AuthPolicy, "Policy is not valid JSON", 1},
+		{"text after the end", statement(auth) + "x", policy.AuthPolicy, "Policy is not valid JSON", 1},
+		{"two documents", statement(auth) + statement(auth), policy.AuthPolicy, "Policy is not valid JSON", 1},
+		{"element twice", "{\n\"Version\":\"2012-10-17\",\n\"Version\":\"2012-10-17\"}", policy.AuthPolicy, "Policy is not valid JSON", 3},
+		{"not an object", `[]`, policy.AuthPolicy, "JSON object", 1},
+		{"byte order mark", "\ufeff" + statement(auth), policy.AuthPolicy, "U+FEFF", 1},
+		{"control character", "{\"Version\":\"2012-10-17\x01\"}", policy.AuthPolicy, "U+0001", 1},
+		{"unknown element", `{"Version":"2012-10-17","Conditions":{},"Statement":[]}`, policy.AuthPolicy, "unsupported element Conditions", 1},
+		{"version", `{"Version":"2012-10-18","Statement":[]}`, policy.AuthPolicy, "Version must be", 1},
+		{"no statement", `{"Version":"2012-10-17"}`, policy.AuthPolicy, "at least one statement", 1},
+		{"empty statements", `{"Statement":[]}`, policy.AuthPolicy, "at least one statement", 1},
+		{"statement of another type", `{"Statement":"x"}`, policy.AuthPolicy, "must be an object", 1},
+		{"unknown element of a statement", statement(auth + `,"Resources":"*"`), policy.AuthPolicy, "no element Resources", 1},
+		{"effect", statement(`"Effect":"Permit","Principal":"*","Action":"*","Resource":"*"`), policy.AuthPolicy, "Effect must be Allow or Deny", 1},
+		{"effect in lower case", statement(`"Effect":"allow","Action":"a:b","Resource":"*"`), policy.Identity, "legacy parsing", 1},
+		{"no effect", statement(`"Principal":"*","Action":"*","Resource":"*"`), policy.AuthPolicy, "Effect must be", 1},
+		{"no principal", statement(`"Effect":"Allow","Action":"*","Resource":"*"`), policy.AuthPolicy, "must contain a Principal", 1},
+		{"both principals", statement(`"Effect":"Deny","Principal":"*","NotPrincipal":"*","Action":"*","Resource":"*"`), policy.AuthPolicy, "not both", 1},
+		{"allow with NotPrincipal", statement(`"Effect":"Allow","NotPrincipal":{"AWS":"123456789012"},"Action":"*","Resource":"*"`), policy.AuthPolicy, "only be used with the effect Deny", 1},
+		{"wildcard in a principal", statement(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/*"},"Action":"*","Resource":"*"`), policy.AuthPolicy, "wildcard", 1},
+		{"principal of no type", statement(`"Effect":"Allow","Principal":{"Azure":"x"},"Action":"*","Resource":"*"`), policy.AuthPolicy, "Azure", 1},
+		{"principal no ARN", statement(`"Effect":"Allow","Principal":{"AWS":"bob"},"Action":"*","Resource":"*"`), policy.AuthPolicy, "Invalid principal", 1},
+		{"account id alone, elsewhere", statement(`"Effect":"Allow","Principal":"123456789012","Action":"*","Resource":"*"`), policy.Resource, "Syntax errors in policy.", 1},
+		{"action of another service", statement(`"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"`), policy.AuthPolicy, "vpc-lattice-svcs", 1},
+		{"no action", statement(`"Effect":"Allow","Principal":"*","Resource":"*"`), policy.AuthPolicy, "neither Action nor NotAction", 1},
+		{"no resource", statement(`"Effect":"Allow","Principal":"*","Action":"*"`), policy.AuthPolicy, "neither Resource nor NotResource", 1},
+		{"resource of no form", statement(`"Effect":"Allow","Principal":"*","Action":"*","Resource":"svc-1"`), policy.AuthPolicy, "Invalid resource", 1},
+		{"unknown operator", statement(auth + `,"Condition":{"StringSame":{"aws:x":"y"}}`), policy.AuthPolicy, "no operator StringSame", 1},
+		{"key without prefix", statement(auth + `,"Condition":{"StringEquals":{"x":"y"}}`), policy.AuthPolicy, "has no prefix", 1},
+		{"bad range", statement(auth + `,"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/40"}}`), policy.AuthPolicy, "no IP address", 1},
+		{"bad date", statement(auth + `,"Condition":{"DateLessThan":{"aws:CurrentTime":"tomorrow"}}`), policy.AuthPolicy, "no date", 1},
+		{"condition value an object", statement(auth + `,"Condition":{"StringEquals":{"aws:x":{}}}`), policy.AuthPolicy, "strings, numbers or booleans", 1},
+		{"Sid twice", `{"Version":"2012-10-17","Statement":[{"Sid":"a",` + auth + `},{"Sid":"a",` + auth + `}]}`, policy.AuthPolicy, "Statement IDs must be unique", 1},
+
+		{"identity with principal", statement(auth), policy.Identity, "should not specify a principal", 1},
+		{"identity of 2008", `{"Version":"2008-10-17","Statement":{"Effect":"Allow","Action":"a:b","Resource":"*"}}`, policy.Identity, "must be version 2012-10-17 or greater.", 1},
+		{"identity without version", `{"Statement":{"Effect":"Allow","Action":"a:b","Resource":"*"}}`, policy.Identity, "must be version 2012-10-17 or greater.", 1},
+		{"identity, action without vendor", statement(`"Effect":"Allow","Action":"Invoke","Resource":"*"`), policy.Identity, "prefaced by a vendor", 1},
+		{"identity, vendor with wildcard", statement(`"Effect":"Allow","Action":"s*:Get","Resource":"*"`), policy.Identity, "Vendor s* is not valid", 1},
+		{"identity, two colons", statement(`"Effect":"Allow","Action":"a:b:c","Resource":"*"`), policy.Identity, "only one colon", 1},
+		{"identity, resource no ARN", statement(`"Effect":"Allow","Action":"a:b","Resource":"bucket"`), policy.Identity, "must be in ARN format", 1},
+		{"identity, empty actions", statement(`"Effect":"Allow","Action":[],"Resource":"*"`), policy.Identity, "must contain actions.", 1},
+		{"trust with resource", statement(`"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"`), policy.Trust, "prohibited field Resource", 1},
+		{"trust, another action", statement(`"Effect":"Allow","Principal":"*","Action":"s3:GetObject"`), policy.Trust, "can only be sts:AssumeRole", 1},
+		{"trust, no JSON", `{`, policy.Trust, "invalid Json", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := policy.Parse(test.kind, test.text)
+			var bad *policy.Error
+			if !errors.As(err, &bad) {
+				t.Fatalf("accepted: %v", err)
+			}
+			if !strings.Contains(bad.Error(), test.want) || bad.Line != test.line {
+				t.Errorf("%v, want %q in line %d", bad, test.want, test.line)
+			}
+		})
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	for _, test := range []struct {
+		kind policy.Kind
+		text string
+	}{
+		{policy.AuthPolicy, `{"Statement":{"Effect":"Allow","Principal":"123456789012","Action":"vpc-lattice-svcs:*","Resource":"*/rates"}}`},
+		{policy.AuthPolicy, `{"Version":"2008-10-17","Id":"x","Statement":[{"Sid":"a b","Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::123456789012:root"]},"NotAction":["vpc-lattice-svcs:Connect"],"NotResource":"arn:aws:vpc-lattice:us-west-2:1234567890:service/svc-0123456789abcdef0/rates"}]}`},
+		{policy.AuthPolicy, `{"Statement":[{"Effect":"Allow","Principal":{"Service":"x.amazonaws.com","Federated":"y"},"Action":"*","Resource":"*","Condition":{"Unknown":{},"NumericLessThan":{"vpc-lattice-svcs:Port":81},"Bool":{"aws:SecureTransport":true}}}]}`},
+		{policy.Trust, `{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}`},
+		{policy.Identity, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::b/*",null]}]}`},
+	} {
+		if _, err := policy.Parse(test.kind, test.text); err != nil {
+			t.Errorf("%s\n%v", test.text, err)
+		}
+	}
+}
+
+func TestCompactAndNewlines(t *testing.T) {
+	const pretty = "{ \"b\" : 1.50,\r\n \"a\": \"x\\u0041 \\n\" }\n\n"
+	got, err := policy.Compact(pretty)
+	if want := `{"b":1.50,"a":"x\u0041 \n"}`; err != nil || got != want {
+		t.Errorf("compact: %q, %v; want %q", got, err, want)
+	}
+	if at, found := policy.FindNewline(pretty); !found || at != 13 {
+		t.Errorf("newline at %d, %t; want 13", at, found)
+	}
+	if _, found := policy.FindNewline("{}\n \r\n"); found {
+		t.Error("a newline after the closing brace counts")
+	}
+	if _, err := policy.Compact(`{"a":1,"a":2}`); err == nil {
+		t.Error("a member twice is compacted")
+	}
+}
+
+func TestLint(t *testing.T) {
+	for _, test := range []struct {
+		name, statement string
+		want            []string
+	}{
+		{"clean", `"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"vpc-lattice-svcs:Invoke","Resource":"*"`, nil},
+		{"everybody", `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`, []string{"anonymous-allowed"}},
+		{"signed only", `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEqualsIgnoreCase":{"aws:PrincipalType":"anonymous"}}`, nil},
+		{"organization", `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`, nil},
+		{"not the organization", `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}`, []string{"anonymous-allowed"}},
+		{"bare ARN", `"Effect":"Deny","Principal":"*","Action":"*","Resource":"arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-1"`, []string{"bare-service-arn"}},
+		{"miscased", `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:requestmethod":"GET"}}`, []string{"miscased-key"}},
+		{"header name", `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestHeader/X-Role":"a"}}`, nil},
+		{"unknown key", `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:Method":"GET"}}`, []string{"unknown-key"}},
+		{"unknown action", `"Effect":"Deny","Principal":"*","Action":"vpc-lattice-svcs:Call","Resource":"*"`, []string{"unknown-action"}},
+		{"comma", `"Effect":"Deny","Principal":"*","Action":"vpc-lattice-svcs:Invoke, x","Resource":"*"`, []string{"action-never-matches"}},
+		{"query", `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestQueryString/a":"b"}}`, []string{"multivalued-key"}},
+		{"star on an anonymous key", `"Effect":"Allow","Principal":{"AWS":"*"},"Action":"*","Resource":"*","Condition":{"StringLike":{"aws:PrincipalAccount":"*"}}`, []string{"anonymous-has-key", "anonymous-allowed"}},
+		{"another VPC key", `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:SourceVpc":"vpc-1"}}`, []string{"key-never-present"}},
+	} {
+		d, err := policy.Parse(policy.AuthPolicy, `{"Version":"2012-10-17","Statement":[{`+test.statement+`}]}`)
+		if err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		var got []string
+		for _, w := range policy.Lint(d) {
+			got = append(got, w.Code)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+// Generators of the properties.
+
+var (
+	someActions   = []string{"*", "vpc-lattice-svcs:Invoke", "vpc-lattice-svcs:Con*", "vpc-lattice-svcs:*"}
+	someResources = []string{"*", "*/rates", "arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-1/*", "*/??tes"}
+	somePrincipal = []string{`"*"`, `{"AWS":"123456789012"}`, `{"AWS":"arn:aws:iam::123456789012:role/rates-client"}`, `{"AWS":"arn:aws:iam::123456789012:user/alice"}`}
+	someCondition = []string{
+		`{}`, `{"StringEquals":{"vpc-lattice-svcs:RequestMethod":"GET"}}`, `{"StringNotEquals":{"vpc-lattice-svcs:RequestHeader/x":"a"}}`,
+		`{"ForAnyValue:StringLike":{"vpc-lattice-svcs:RequestQueryString/q":["b*","c"]}}`, `{"Null":{"vpc-lattice-svcs:RequestHeader/x":"true"}}`,
+		`{"NumericLessThan":{"vpc-lattice-svcs:Port":"100"}}`, `{"ForAllValues:StringEquals":{"aws:PrincipalOrgPaths":"o-1/"}}`,
+		`{"StringEqualsIfExists":{"vpc-lattice-svcs:RequestHeader/x":"A"},"Bool":{"aws:SecureTransport":"false"}}`,
+	}
+)
+
+func anyStatement(effect string) *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		return fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":%q,"Resource":%q,"Condition":%s}`, effect,
+			rapid.SampledFrom(somePrincipal).Draw(t, "principal"), rapid.SampledFrom(someActions).Draw(t, "action"),
+			rapid.SampledFrom(someResources).Draw(t, "resource"), rapid.SampledFrom(someCondition).Draw(t, "condition"))
+	})
+}
+
+func anyRequest(t *rapid.T) *policy.Request {
+	keys := policy.MapKeys{}
+	for name, values := range map[string][]string{
+		"vpc-lattice-svcs:RequestMethod": {"GET", "POST"}, "vpc-lattice-svcs:RequestHeader/x": {"a", "A", ""},
+		"vpc-lattice-svcs:RequestQueryString/q": {"bb", "c", "d"}, "vpc-lattice-svcs:Port": {"80", "443", "x"},
+		"aws:PrincipalOrgPaths": {"o-1/", "o-2/"}, "aws:SecureTransport": {"true", "false"},
+	} {
+		if drawn := rapid.SliceOfN(rapid.SampledFrom(values), 0, 3).Draw(t, name); len(drawn) > 0 {
+			keys.Set(name, drawn...)
+		}
+	}
+	return &policy.Request{
+		Principal: principals[rapid.SampledFrom([]string{"anonymous", "user", "session", "stranger"}).Draw(t, "caller")],
+		Action:    rapid.SampledFrom([]string{"vpc-lattice-svcs:Invoke", "vpc-lattice-svcs:Connect"}).Draw(t, "action"),
+		Resource:  rapid.SampledFrom([]string{"arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-1/rates", "arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-2/x"}).Draw(t, "resource"),
+		Keys:      keys,
+	}
+}
+
+func documentOf(statements []string) string {
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+}
+
+func TestProperties(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		statements := append(rapid.SliceOfN(anyStatement("Allow"), 1, 4).Draw(rt, "allows"), rapid.SliceOfN(anyStatement("Deny"), 0, 2).Draw(rt, "denies")...)
+		r := anyRequest(rt)
+		c := compile(t, policy.AuthPolicy, documentOf(statements))
+		m := c.Match(r)
+		more := compile(t, policy.AuthPolicy, documentOf(append(slices.Clone(statements), anyStatement("Deny").Draw(rt, "another deny"))))
+		if got := more.Match(r).Verdict; got == policy.Allow && m.Verdict != policy.Allow {
+			rt.Fatalf("a deny that was added turned %s into allow", m.Verdict)
+		}
+		fewer := slices.Clone(statements)
+		fewer = slices.Delete(fewer, 0, 1) // An allow, which comes first.
+		if len(fewer) > 0 {
+			if got := compile(t, policy.AuthPolicy, documentOf(fewer)).Match(r).Verdict; got == policy.Allow && m.Verdict != policy.Allow {
+				rt.Fatalf("an allow that was removed turned %s into allow", m.Verdict)
+			}
+		}
+		turned := slices.Clone(statements)
+		slices.Reverse(turned)
+		if got := compile(t, policy.AuthPolicy, documentOf(turned)).Match(r).Verdict; got != m.Verdict {
+			rt.Fatalf("in another order %s, before %s", got, m.Verdict)
+		}
+		want := policy.NoMatch
+		for _, s := range c.Explain(r) {
+			if s.Matched && s.Effect == "Deny" {
+				want = policy.ExplicitDeny
+			} else if s.Matched && want == policy.NoMatch {
+				want = policy.Allow
+			}
+		}
+		if want != m.Verdict {
+			rt.Fatalf("explained %s, decided %s", want, m.Verdict)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*/${aws:username, 'x'}","Condition":{"StringLike":{"aws:PrincipalArn":["a*","${*}"]}}}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, kind := range kinds {
+			d, err := policy.Parse(kind, text)
+			if err != nil {
+				var bad *policy.Error
+				if !errors.As(err, &bad) || bad.Line < 1 || bad.Column < 1 || bad.Offset > len(text) {
+					t.Fatalf("%v at no place of the text", err)
+				}
+				continue
+			}
+			c, err := policy.Compile(d)
+			if err != nil {
+				continue
+			}
+			r := &policy.Request{Principal: principals["session"], Action: "vpc-lattice-svcs:Invoke", Resource: "arn:aws:vpc-lattice:r:1:service/svc/x", Keys: policy.NoKeys{}}
+			m := c.Match(r)
+			c.Explain(r)
+			policy.Lint(d)
+			compact, err := policy.Compact(text)
+			if err != nil {
+				t.Fatalf("a policy that parses cannot be compacted: %v", err)
+			}
+			again, err := policy.Parse(kind, compact)
+			if err != nil {
+				t.Fatalf("the compact text does not parse: %v", err)
+			}
+			if c2, err := policy.Compile(again); err == nil && c2.Match(r).Verdict != m.Verdict {
+				t.Fatal("the compact text means something else")
+			}
+		}
+	})
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range []int{1, 10, 100} {
+		var statements []string
+		for i := range n - 1 {
+			statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/other-%d"},"Action":"vpc-lattice-svcs:Invoke","Resource":"arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-%d/*"}`, i, i))
+		}
+		statements = append(statements, `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/rates-client"},"Action":"vpc-lattice-svcs:Invoke","Resource":"arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-1/*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestMethod":"GET"}}}`)
+		c := compile(b, policy.AuthPolicy, documentOf(statements))
+		r := &policy.Request{
+			Principal: principals["session"], Action: "vpc-lattice-svcs:Invoke",
+			Resource: "arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-1/rates", Keys: method{},
+		}
+		b.Run(fmt.Sprintf("statements=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if c.Match(r).Verdict != policy.Allow {
+					b.Fatal("not allowed")
+				}
+			}
+		})
+	}
+}
+
+type method struct{}
+
+func (method) Lookup(k *policy.Key) (policy.Values, bool) {
+	if k.ID == policy.SvcsRequestMethod {
+		return policy.Single("GET"), true
+	}
+	return policy.Values{}, false
+}
