@@ -1,0 +1,366 @@
+package authz_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/snapshot"
+	"github.com/latchwork/latchwork/internal/store"
+	"github.com/latchwork/latchwork/internal/store/etcd"
+)
+
+const (
+	own    = "123456789012"
+	other  = "444455556666"
+	invoke = "vpc-lattice-svcs:Invoke"
+)
+
+var world *snapshot.Snapshot
+
+// TestMain publishes one snapshot that all tests decide on, through the real
+// store.
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "authz")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		quiet := slog.New(slog.DiscardHandler)
+		backend, err := etcd.Start(context.Background(), etcd.Embedded{Dir: dir, Prefix: "t/", Log: quiet})
+		if err != nil {
+			panic(err)
+		}
+		defer backend.Close()
+		revision, err := store.New(backend).Update(context.Background(), populate)
+		if err != nil {
+			panic(err)
+		}
+		p := snapshot.NewPublisher(snapshot.Config{
+			Backend: backend, Clock: clock.System, Log: quiet,
+			Settings: snapshot.Settings{Partition: "aws", DefaultAccount: own, Accounts: map[string]snapshot.Account{
+				own: {ID: own, OrgID: "o-1", OrgPaths: []string{"o-1/r-1/"}},
+			}},
+			OpenSecret: func(*model.AccessKey) ([]byte, error) { return []byte("s"), nil },
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { _ = p.Run(ctx); close(done) }()
+		defer func() { cancel(); <-done }()
+		if err := p.WaitFor(ctx, revision); err != nil {
+			panic(err)
+		}
+		world = p.Current()
+		return m.Run()
+	}())
+}
+
+func identityPolicy(effect, action string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"` + effect + `","Action":"` + action + `","Resource":"*"}]}`
+}
+
+// populate stores roles that are named for their policies.
+func populate(tx *store.Tx) error {
+	role := func(account, name string, inline map[string]string, attached []string, boundary, trust string) error {
+		return model.Roles.Put(tx, model.IAMKey(account, name), &model.Role{
+			Meta: model.Meta{ID: "AROA" + name, ARN: "arn:aws:iam::" + account + ":role/" + name, Name: name, Account: account, Tags: map[string]string{"Team": "a"}},
+			Path: "/", Trust: trust, Boundary: boundary,
+			Attachments: model.Attachments{Inline: inline, Attached: attached},
+		})
+	}
+	allow := map[string]string{"p": identityPolicy("Allow", "*")}
+	anyone := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + own + `"},"Action":"sts:AssumeRole"}]}`
+	for _, r := range []struct {
+		account, name  string
+		inline         map[string]string
+		attached       []string
+		boundary, text string
+	}{
+		{own, "allowed", allow, nil, "", anyone},
+		{own, "nothing", nil, nil, "", anyone},
+		{own, "denied", map[string]string{"p": identityPolicy("Allow", "*"), "q": identityPolicy("Deny", "*")}, nil, "", anyone},
+		{own, "bounded", allow, nil, "arn:aws:iam::" + own + ":policy/narrow", anyone},
+		{own, "bounded-deny", allow, nil, "arn:aws:iam::aws:policy/AWSDenyAll", anyone},
+		{own, "managed", nil, []string{"arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess"}, "", anyone},
+		{own, "broken", map[string]string{"p": identityPolicy("Allow", "*"), "q": `{"Version":"2012-10-17","Statement":[{"Effect":"Perhaps"}]}`}, nil, "", anyone},
+		{own, "dangling", nil, []string{"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::" + own + ":policy/gone"}, "", anyone},
+		{other, "allowed", allow, nil, "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::` + own + `:role/allowed","arn:aws:iam::` + own + `:role/nothing"]},"Action":"sts:AssumeRole"}]}`},
+		{own, "trusts-role", allow, nil, "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::` + own + `:role/nothing","arn:aws:iam::` + own + `:role/bounded"]},"Action":"sts:AssumeRole"}]}`},
+		{own, "trusts-session", allow, nil, "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::` + own + `:assumed-role/nothing/s"},"Action":"sts:AssumeRole"}]}`},
+		{own, "trusts-nobody", allow, nil, "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`},
+	} {
+		if err := role(r.account, r.name, r.inline, r.attached, r.boundary, r.text); err != nil {
+			return err
+		}
+	}
+	return model.Policies.Put(tx, model.IAMKey(own, "narrow"), &model.ManagedPolicy{
+		Meta: model.Meta{ARN: "arn:aws:iam::" + own + ":policy/narrow", Name: "narrow", Account: own}, Path: "/", Default: "v1",
+		Versions: []model.PolicyVersion{{ID: "v1", Document: identityPolicy("Allow", "s3:*")}},
+	})
+}
+
+// session is a session of a role, with inline session policies.
+func session(account, role string, policies ...string) *identity.Principal {
+	return &identity.Principal{
+		Kind: identity.AssumedRole, Account: account, ARN: "arn:aws:sts::" + account + ":assumed-role/" + role + "/s",
+		IssuerARN: "arn:aws:iam::" + account + ":role/" + role, IssuerID: "AROA" + role, Name: role,
+		Session: &identity.Session{Name: "s", Policies: policies},
+	}
+}
+
+var (
+	anonymous = &identity.Principal{}
+	root      = &identity.Principal{Kind: identity.Root, Account: own, ARN: "arn:aws:iam::" + own + ":root", IssuerARN: "arn:aws:iam::" + own + ":root", IssuerID: own}
+)
+
+// auth is an auth policy: "allow", "deny", "none" (says nothing), "broken", "" (there
+// is none).
+func auth(what string) *snapshot.Policy {
+	if what == "" {
+		return nil
+	}
+	text := map[string]string{
+		"allow": `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`,
+		"deny":  `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`,
+		"none":  `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Connect","Resource":"*"}]}`,
+	}[what]
+	p := &snapshot.Policy{Name: what, Owner: "arn:x", Text: text}
+	doc, err := policy.Parse(policy.AuthPolicy, text)
+	if err != nil {
+		p.Problem = err
+		return p
+	}
+	p.Compiled, p.Problem = policy.Compile(doc)
+	return p
+}
+
+// lattice is a question about a service: auth types and policies of network and
+// service.
+func lattice(who *identity.Principal, networkAuth, network, serviceAuth, service string) *authz.Query {
+	q := &authz.Query{
+		Request: policy.Request{Principal: who, Action: invoke, Resource: "arn:aws:vpc-lattice:us-west-2:" + own + ":service/svc-1/", Keys: policy.NoKeys{}},
+		Network: &snapshot.Network{Policy: auth(network)}, Service: &snapshot.Service{Policy: auth(service)},
+	}
+	q.Network.AuthType, q.Service.AuthType = networkAuth, serviceAuth
+	q.Network.ID, q.Service.ID = "sn-1", "svc-1"
+	return q
+}
+
+func TestLattice(t *testing.T) {
+	const iam, off = "AWS_IAM", "NONE"
+	allowed := session(own, "allowed")
+	for _, test := range []struct {
+		name                                   string
+		who                                    *identity.Principal
+		networkAuth, network, service, srvAuth string
+		want                                   string // the end of the text; "" is allowed
+	}{
+		{"both off", anonymous, off, "deny", "deny", off, ""},
+		{"both off, nobody's role", session(own, "nothing"), off, "", "", off, ""},
+		{"all allow", allowed, iam, "allow", "allow", iam, ""},
+		{"anonymous", anonymous, iam, "allow", "allow", iam, ""},
+		{"network off", allowed, off, "", "allow", iam, ""},
+		{"service off", allowed, iam, "allow", "", off, ""},
+		{"network off with a deny", allowed, off, "deny", "allow", iam, ""},
+		{"no network policy", allowed, iam, "", "allow", iam, "because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"no service policy", allowed, iam, "allow", "", iam, "because no service-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"neither: the network is named", session(own, "nothing"), iam, "none", "none", iam, "because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"service and identity: the service is named", session(own, "nothing"), iam, "allow", "none", iam, "because no service-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"no identity policy, same account", session(own, "nothing"), iam, "allow", "allow", iam, "because no identity-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"no identity policy, one layer on", session(own, "nothing"), off, "", "allow", iam, "because no identity-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"another account", session(other, "allowed"), iam, "allow", "allow", iam, ""},
+		{"root", root, iam, "allow", "allow", iam, ""},
+		{"managed policy", session(own, "managed"), iam, "allow", "allow", iam, ""},
+		{"network denies", allowed, iam, "deny", "allow", iam, "with an explicit deny in a network-based policy"},
+		{"service denies", allowed, iam, "allow", "deny", iam, "with an explicit deny in a service-based policy"},
+		{"an explicit deny is named before an implicit one", allowed, iam, "none", "deny", iam, "with an explicit deny in a service-based policy"},
+		{"identity denies", session(own, "denied"), iam, "allow", "allow", iam, "with an explicit deny in an identity-based policy"},
+		{"anonymous is denied", anonymous, iam, "deny", "allow", iam, "with an explicit deny in a network-based policy"},
+		{"boundary does not allow", session(own, "bounded"), iam, "allow", "allow", iam, "because no permissions boundary allows the vpc-lattice-svcs:Invoke action"},
+		{"boundary denies", session(own, "bounded-deny"), iam, "allow", "allow", iam, "with an explicit deny in a permissions boundary"},
+		{"session policy allows", session(own, "allowed", identityPolicy("Allow", invoke)), iam, "allow", "allow", iam, ""},
+		{"session policy does not allow", session(own, "allowed", identityPolicy("Allow", "s3:*")), iam, "allow", "allow", iam, "because no session policy allows the vpc-lattice-svcs:Invoke action"},
+		{"session policy denies", session(own, "allowed", identityPolicy("Deny", "*")), iam, "allow", "allow", iam, "with an explicit deny in a session policy"},
+		{"session policy is broken", session(own, "allowed", "{"), iam, "allow", "allow", iam, "with an explicit deny in a session policy"},
+		{"a session policy gives nothing", session(own, "nothing", identityPolicy("Allow", "*")), iam, "allow", "allow", iam, "because no identity-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"the role is gone", session(own, "never-was"), iam, "allow", "allow", iam, "because no identity-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"another role of that name", func() *identity.Principal { p := session(own, "allowed"); p.IssuerID = "AROAbefore"; return p }(), iam, "allow", "allow", iam, "because no identity-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"a policy that cannot be compiled", session(own, "broken"), iam, "allow", "allow", iam, "with an explicit deny in an identity-based policy"},
+		{"an attached policy that is gone", session(own, "dangling"), iam, "allow", "allow", iam, "with an explicit deny in an identity-based policy"},
+		{"an auth policy that cannot be compiled", allowed, iam, "allow", "broken", iam, "with an explicit deny in a service-based policy"},
+		{"the same while its layer is off", allowed, iam, "allow", "broken", off, ""},
+		{"an auth type that nobody knows is on", allowed, "", "", "allow", iam, "because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			q := lattice(test.who, test.networkAuth, test.network, test.srvAuth, test.service)
+			d := authz.Decide(world, q)
+			text := d.DeniedText(q)
+			if d.Allowed != (test.want == "") || !strings.HasSuffix(text, test.want) {
+				t.Errorf("allowed %t, %q; want %q", d.Allowed, text, test.want)
+			}
+			if !d.Allowed && !strings.HasPrefix(text, "User: "+test.who.Display()+" is not authorized to perform: "+invoke+" on resource: "+q.Resource) {
+				t.Errorf("text %q", text)
+			}
+			if e := authz.Explain(world, q); e.Allowed != d.Allowed || e.Text != text {
+				t.Errorf("explained as %t %q", e.Allowed, e.Text)
+			}
+		})
+	}
+}
+
+func TestGeneral(t *testing.T) {
+	trust := func(account, role string) *snapshot.Policy {
+		e, ok := world.EntityByARN("arn:aws:iam::" + account + ":role/" + role)
+		if !ok {
+			t.Fatalf("no role %s", role)
+		}
+		return e.Trust
+	}
+	for _, test := range []struct {
+		name     string
+		who      *identity.Principal
+		action   string
+		account  string
+		resource *snapshot.Policy
+		required bool
+		want     string
+	}{
+		{"identity allows", session(own, "allowed"), "iam:ListUsers", "", nil, false, ""},
+		{"own account named", session(own, "allowed"), "iam:GetUser", own, nil, false, ""},
+		{"nothing allows", session(own, "nothing"), "iam:ListUsers", "", nil, false, "because no identity-based policy allows the iam:ListUsers action"},
+		{"another account without a policy for it", session(own, "allowed"), "iam:GetUser", other, nil, false, "because no resource-based policy allows the iam:GetUser action"},
+		{"root", root, "iam:ListUsers", "", nil, false, ""},
+		{"anonymous", anonymous, "iam:ListUsers", "", nil, false, "because no resource-based policy allows the iam:ListUsers action"},
+		{"boundary", session(own, "bounded"), "iam:ListUsers", "", nil, false, "because no permissions boundary allows the iam:ListUsers action"},
+		{"deny of a managed policy names it", session(own, "bounded-deny"), "iam:ListUsers", "", nil, false, "with an explicit deny in a permissions boundary: arn:aws:iam::aws:policy/AWSDenyAll"},
+
+		{"trust by account and identity", session(own, "allowed"), "sts:AssumeRole", own, trust(own, "allowed"), true, ""},
+		{"trust by account without identity", session(own, "nothing"), "sts:AssumeRole", own, trust(own, "allowed"), true, "because no identity-based policy allows the sts:AssumeRole action"},
+		{"trust of nobody", session(own, "allowed"), "sts:AssumeRole", own, trust(own, "trusts-nobody"), true, "because no role trust policy allows the sts:AssumeRole action"},
+		{"trust by role needs no identity", session(own, "nothing"), "sts:AssumeRole", own, trust(own, "trusts-role"), true, ""},
+		{"but is bounded", session(own, "bounded"), "sts:AssumeRole", own, trust(own, "trusts-role"), true, "because no permissions boundary allows the sts:AssumeRole action"},
+		{"trust by session", session(own, "nothing"), "sts:AssumeRole", own, trust(own, "trusts-session"), true, ""},
+		{"trust by session, identity denies", session(own, "denied"), "sts:AssumeRole", own, trust(own, "trusts-session"), true, "with an explicit deny in an identity-based policy"},
+		{"across accounts, both allow", session(own, "allowed"), "sts:AssumeRole", other, trust(other, "allowed"), true, ""},
+		{"across accounts, no identity", session(own, "nothing"), "sts:AssumeRole", other, trust(other, "allowed"), true, "because no identity-based policy allows the sts:AssumeRole action"},
+		{"root by account", root, "sts:AssumeRole", own, trust(own, "allowed"), true, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			q := &authz.Query{
+				Request: policy.Request{Principal: test.who, Action: test.action, Resource: "arn:aws:iam::" + test.account + ":x", Keys: policy.NoKeys{}},
+				Account: test.account, Policy: test.resource, Required: test.required,
+			}
+			d := authz.Decide(world, q)
+			if text := d.DeniedText(q); d.Allowed != (test.want == "") || !strings.HasSuffix(text, test.want) {
+				t.Errorf("allowed %t, %q; want %q", d.Allowed, text, test.want)
+			}
+			if e := authz.Explain(world, q); e.Allowed != d.Allowed {
+				t.Errorf("explained as %t", e.Allowed)
+			}
+		})
+	}
+}
+
+// TestExplainAgrees: for any combination of layers the explanation has the verdict
+// of the decision, and a denied one has a layer that denies.
+func TestExplainAgrees(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		types := rapid.SampledFrom([]string{"NONE", "AWS_IAM"})
+		policies := rapid.SampledFrom([]string{"", "allow", "deny", "none", "broken"})
+		roles := rapid.SampledFrom([]string{"allowed", "nothing", "denied", "bounded", "managed", "broken", "never-was"})
+		who := session(own, roles.Draw(rt, "role"))
+		if rapid.Bool().Draw(rt, "anonymous") {
+			who = anonymous
+		}
+		q := lattice(who, types.Draw(rt, "network auth"), policies.Draw(rt, "network"), types.Draw(rt, "service auth"), policies.Draw(rt, "service"))
+		d, e := authz.Decide(world, q), authz.Explain(world, q)
+		decides := 0
+		for _, l := range e.Layers {
+			if l.Decides {
+				decides++
+			}
+			if d.Allowed && l.Verdict != "allow" && l.Verdict != "off" {
+				rt.Fatalf("allowed although %s says %s", l.Stage, l.Verdict)
+			}
+		}
+		if e.Allowed != d.Allowed || d.Allowed != (decides == 0) {
+			rt.Fatalf("decided %t, explained %t with %d layers that deny", d.Allowed, e.Allowed, decides)
+		}
+		if _, err := json.Marshal(e); err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
+
+func TestZeroValuesDeny(t *testing.T) {
+	if (authz.Decision{}).Allowed {
+		t.Error("the zero Decision allows")
+	}
+	q := &authz.Query{Request: policy.Request{Principal: &identity.Principal{}, Keys: policy.NoKeys{}}}
+	if authz.Decide(world, q).Allowed {
+		t.Error("the zero Query is allowed")
+	}
+}
+
+func TestCallerKeys(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	signed := session(own, "allowed")
+	signed.UserID = "AROAallowed:s"
+	signed.Session.IssuedAt, signed.Session.Tags = now.Add(-time.Minute), map[string]string{"team": "b"}
+	for _, test := range []struct {
+		key               string
+		signed, anonymous string // "-" is absent
+	}{
+		{"aws:PrincipalType", "AssumedRole", "Anonymous"},
+		{"aws:PrincipalArn", "arn:aws:iam::" + own + ":role/allowed", "-"},
+		{"aws:PrincipalAccount", own, "anonymous"},
+		{"aws:userid", "AROAallowed:s", "anonymous"},
+		{"aws:username", "-", "-"},
+		{"aws:PrincipalOrgID", "o-1", "-"},
+		{"aws:PrincipalTag/Team", "b", "-"},
+		{"aws:PrincipalTag/none", "-", "-"},
+		{"aws:PrincipalIsAWSService", "false", "-"},
+		{"aws:ViaAWSService", "false", "-"},
+		{"aws:TokenIssueTime", "2026-11-25T11:59:00Z", "-"},
+		{"aws:MultiFactorAuthPresent", "false", "-"},
+		{"aws:MultiFactorAuthAge", "-", "-"},
+		{"aws:SourceIdentity", "-", "-"},
+		{"aws:CurrentTime", "2026-11-25T12:00:00Z", "2026-11-25T12:00:00Z"},
+		{"aws:EpochTime", "1795608000", "1795608000"},
+		{"aws:Unknown", "-", "-"},
+	} {
+		key := policy.ParseKey(test.key)
+		for who, want := range map[*identity.Principal]string{signed: test.signed, anonymous: test.anonymous} {
+			v, ok := (&authz.CallerKeys{Snap: world, Principal: who, Now: now}).Lookup(&key)
+			got := v.One
+			if !ok {
+				got = "-"
+			}
+			if got != want {
+				t.Errorf("%s of %s is %q, want %q", test.key, who.Display(), got, want)
+			}
+		}
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	q := lattice(session(own, "allowed"), "AWS_IAM", "allow", "AWS_IAM", "allow")
+	b.ReportAllocs()
+	for b.Loop() {
+		if !authz.Decide(world, q).Allowed {
+			b.Fatal("denied")
+		}
+	}
+}
