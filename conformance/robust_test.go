@@ -251,9 +251,14 @@ func TestGatewayBadInput(t *testing.T) {
 		raw  string
 		want int
 	}{
-		{"GET /a/../b HTTP/1.1" + host, 400}, {"GET /a/%2e%2e/b HTTP/1.1" + host, 400}, {"GET //a HTTP/1.1" + host, 400},
-		{"GET /a\\b HTTP/1.1" + host, 400}, {"GET /%5c HTTP/1.1" + host, 400}, {"GET /%00 HTTP/1.1" + host, 400},
-		{"GET /%zz HTTP/1.1" + host, 400}, {"GET /. HTTP/1.1" + host, 400},
+		{"GET /a/../b HTTP/1.1" + host, 400},
+		{"GET /a/%2e%2e/b HTTP/1.1" + host, 400},
+		{"GET //a HTTP/1.1" + host, 400},
+		{"GET /a\\b HTTP/1.1" + host, 400},
+		{"GET /%5c HTTP/1.1" + host, 400},
+		{"GET /%00 HTTP/1.1" + host, 400},
+		{"GET /%zz HTTP/1.1" + host, 400},
+		{"GET /. HTTP/1.1" + host, 400},
 		{"GET / HTTP/1.1\r\nHost: rates.example.com\r\nHost: other\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nX: " + strings.Repeat("a", 61<<10) + host, 400},

@@ -194,12 +194,21 @@ func TestConditionKeys(t *testing.T) {
 	}{
 		{`"NumericEquals":{"vpc-lattice-svcs:Port":"80"}`, request{}, request{url: "https://rates.example.com/"}},
 		{`"StringEquals":{"vpc-lattice-svcs:RequestMethod":"GET"}`, request{}, request{method: "PUT"}},
-		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/content-type":"application/json"}`,
-			request{headers: [][2]string{{"Content-Type", "application/json"}}}, request{headers: [][2]string{{"Content-Type", "text/plain"}}}},
-		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-role":"reader"}`,
-			request{headers: [][2]string{{"X-Role", "reader"}}}, request{headers: [][2]string{{"X-Role", "reader"}, {"X-Role", "admin"}}}},
-		{`"ForAnyValue:StringEquals":{"vpc-lattice-svcs:RequestQueryString/quux":["corge","grault"]}`,
-			request{url: site + "/?quux=x&quux=grault"}, request{url: site + "/?quux=x&Quux=grault"}},
+		{
+			`"StringEquals":{"vpc-lattice-svcs:RequestHeader/content-type":"application/json"}`,
+			request{headers: [][2]string{{"Content-Type", "application/json"}}},
+			request{headers: [][2]string{{"Content-Type", "text/plain"}}},
+		},
+		{
+			`"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-role":"reader"}`,
+			request{headers: [][2]string{{"X-Role", "reader"}}},
+			request{headers: [][2]string{{"X-Role", "reader"}, {"X-Role", "admin"}}},
+		},
+		{
+			`"ForAnyValue:StringEquals":{"vpc-lattice-svcs:RequestQueryString/quux":["corge","grault"]}`,
+			request{url: site + "/?quux=x&quux=grault"},
+			request{url: site + "/?quux=x&Quux=grault"},
+		},
 		{`"StringEquals":{"vpc-lattice-svcs:RequestQueryString/quux":"corge"}`, request{url: site + "/?quux=%63orge"}, request{url: site + "/?quux=corge&quux=admin"}},
 		{`"StringEquals":{"vpc-lattice-svcs:RequestPath":"/rates"}`, request{url: site + "/rates?x=1"}, request{url: site + "/rates/"}},
 		{`"ArnEquals":{"vpc-lattice-svcs:ServiceNetworkArn":"` + network + `"}`, request{}, request{url: "no"}},

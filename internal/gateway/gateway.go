@@ -261,7 +261,6 @@ func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
 		g.malformed(w, x, errors.New("a gRPC request must not have a query string"))
 		return
 	}
-	strip(in)
 	x.snap = g.cfg.Publisher.Current()
 	if x.snap == nil || g.stale(x) {
 		x.entry.FailureReason = failInternal
@@ -332,6 +331,7 @@ func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
 	x.resource = x.service.ARN + x.in.Path()
 	if x.service.AuthType == "NONE" && x.network.AuthType == "NONE" {
 		// Nobody is asked who they are, so a bad signature is not looked at either.
+		strip(x.in)
 		x.decided, x.decision = true, authz.Decide(x.snap, x.query())
 		g.count(x)
 		return x.decision.Allowed
@@ -351,6 +351,9 @@ func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
 		g.finish(w, x)
 		return false
 	}
+	// The signature is of what the client sent; the decision, the rules and the
+	// target must not see what only the gateway may say.
+	strip(x.in)
 	x.principal, x.authenticated = principal, !principal.IsAnonymous()
 	x.caller.Principal = principal
 	q := x.query()

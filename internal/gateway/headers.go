@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/inbound"
@@ -33,17 +34,8 @@ func spoofable(name string) bool {
 }
 
 // strip takes the headers off that only the gateway may set.
-func strip(in *inbound.Request) (removed bool) {
-	kept := in.Headers[:0]
-	for _, h := range in.Headers {
-		if spoofable(h.Name) {
-			removed = true
-			continue
-		}
-		kept = append(kept, h)
-	}
-	in.Headers = kept
-	return removed
+func strip(in *inbound.Request) {
+	in.Headers = slices.DeleteFunc(in.Headers, func(h inbound.Header) bool { return spoofable(h.Name) })
 }
 
 // outboundHeaders turns the client's headers into those that the target gets.
