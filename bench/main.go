@@ -335,7 +335,7 @@ func (b *bench) startNginx(backend string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	config := fmt.Sprintf("daemon off; worker_processes 2; error_log stderr; pid %[1]s/nginx.pid; events {}\nhttp { access_log %[1]s/nginx.log; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;\n upstream backend { server %[2]s; keepalive 64; }\n server { listen %[3]s; location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection \"\"; } } }\n", b.dir, backend, addr)
+	config := fmt.Sprintf("daemon off; worker_processes 2; error_log stderr; pid %[1]s/nginx.pid; events {}\nhttp { keepalive_requests 100000000; access_log %[1]s/nginx.log; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;\n upstream backend { server %[2]s; keepalive 64; keepalive_requests 100000000; }\n server { listen %[3]s; location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection \"\"; } } }\n", b.dir, backend, addr)
 	file := filepath.Join(b.dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return "", err
