@@ -84,6 +84,12 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 		b.service(services, id, was)
 	}
 	next.services = services.done()
+	for id := range d.services {
+		if b.st.services.rows[id] == nil && b.st.networks.rows[id] == nil {
+			// Without what it belongs to a policy has no effect, and no problem.
+			delete(b.st.problems, model.AuthPolicies.Key(id))
+		}
+	}
 	hosts := edit(before.hosts)
 	for id := range d.services {
 		if v, ok := b.st.services.rows[id]; ok {
@@ -104,7 +110,7 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 	if d.vpcs || next.vpcs == nil {
 		next.vpcs = b.vpcs()
 	}
-	if len(d.services) > 0 {
+	if d.ports {
 		next.ports = b.ports()
 	}
 	next.problems = maps.Clone(b.st.problems)
@@ -120,7 +126,7 @@ func dirtyReset(d dirty) dirty {
 	for _, s := range []set{d.groups, d.keys, d.hosts} {
 		clear(s)
 	}
-	d.vpcs = false
+	d.vpcs, d.ports = false, false
 	return d
 }
 

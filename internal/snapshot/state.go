@@ -123,11 +123,11 @@ func (t touched) was(key, arn string) {
 }
 
 // dirty says what must be built anew, by record keys of the named table; vpcs
-// is built as a whole.
+// and ports are built as a whole.
 type dirty struct {
 	users, roles, policies, networks, services, targetGroups touched
 	groups, keys, hosts                                      set
-	vpcs                                                     bool
+	vpcs, ports                                              bool
 }
 
 func newDirty() dirty {
@@ -204,7 +204,11 @@ func newState() *state {
 	})
 	s.vpcs = newTable(model.VPCs, func(string, *model.VPC, *model.VPC) { d.vpcs = true })
 	s.vpcJoins = newTable(model.VPCAssociations, func(string, *model.VPCAssociation, *model.VPCAssociation) { d.vpcs = true })
-	s.networks = newTable(model.ServiceNetworks, touch(d.networks, func(n *model.ServiceNetwork) string { return n.ARN }))
+	touchNetwork := touch(d.networks, func(n *model.ServiceNetwork) string { return n.ARN })
+	s.networks = newTable(model.ServiceNetworks, func(id string, before, after *model.ServiceNetwork) {
+		touchNetwork(id, before, after)
+		d.services.add(id) // for its auth policy, which is under the same key
+	})
 	touchService := touch(d.services, func(v *model.Service) string { return v.ARN })
 	s.services = newTable(model.Services, func(id string, before, after *model.Service) {
 		touchService(id, before, after)
@@ -228,6 +232,7 @@ func newState() *state {
 	}
 	listenerRelation := relate(s.listenersOf, d.services, func(l *model.Listener) string { return serviceOf(l.Meta, l.Service) })
 	s.listeners = newTable(model.Listeners, func(id string, before, after *model.Listener) {
+		d.ports = d.ports || before == nil || after == nil // a port cannot be changed
 		listenerRelation(id, before, after)
 		if before != nil {
 			s.forwards(before.Meta, "l/"+id, before.DefaultAction, false)
