@@ -334,7 +334,13 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 }
 
 func (s *Server) iamConfig() iam.Config {
-	return iam.Config{Store: s.store, Published: s.publisher, Clock: s.clock, Partition: partition, Secrets: s.ring}
+	return iam.Config{
+		Store: s.store, Published: s.publisher, Clock: s.clock, Partition: partition, Secrets: s.ring,
+		// On machines of one's own there is no reason to ration entities.
+		Quotas: iam.Quotas{
+			Users: iam.Unlimited, Groups: iam.Unlimited, Roles: iam.Unlimited, Policies: iam.Unlimited, InstanceProfiles: iam.Unlimited,
+		},
+	}
 }
 
 // problems are the records that could not be compiled, and the listener ports that

@@ -166,12 +166,15 @@ func create[T any](ctx context.Context, s *Service, k *kind[T], name string, pat
 		} else if taken != nil {
 			return k.exists(name)
 		}
-		siblings, err := k.all(tx, account)
-		if err != nil {
-			return err
-		}
-		if limit := k.quota(&s.cfg.Quotas); len(siblings) >= limit {
-			return exceeded(k.quotaName, limit)
+		// Counting costs a look at all siblings, so nothing is counted in vain.
+		if limit := k.quota(&s.cfg.Quotas); limit != Unlimited {
+			siblings, err := k.all(tx, account)
+			if err != nil {
+				return err
+			}
+			if len(siblings) >= limit {
+				return exceeded(k.quotaName, limit)
+			}
 		}
 		made = new(T)
 		at := "/"

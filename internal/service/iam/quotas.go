@@ -3,6 +3,8 @@ package iam
 // Quotas are the limits that AWS lets an account's owner raise, and those that
 // follow them. Zero means AWS's default.
 // Source: IAM User Guide, "IAM and AWS STS quotas".
+//
+// The first five count the entities of an account; they may be Unlimited.
 type Quotas struct {
 	Users            int
 	Groups           int
@@ -24,6 +26,9 @@ type Quotas struct {
 	RolePolicySize  int
 	TrustPolicySize int
 }
+
+// Unlimited is the quota of what may be there in any number.
+const Unlimited = -1
 
 var defaultQuotas = Quotas{
 	Users: 5000, Groups: 300, Roles: 1000, Policies: 1500, InstanceProfiles: 1000,
