@@ -101,12 +101,18 @@ func Start(ctx context.Context, c Embedded) (*Backend, error) {
 		client: v3client.New(server.Server),
 		prefix: c.Prefix,
 		log:    c.Log,
-		writable: func() error {
+		alive: func() error {
 			if message := failed.Load(); message != nil {
 				return fmt.Errorf("the embedded etcd stopped (%s): free the disk and start again", *message)
 			}
-			return room(c.Dir, c.MinFree)
+			return nil
 		},
+	}
+	b.writable = func() error {
+		if err := b.alive(); err != nil {
+			return err
+		}
+		return room(c.Dir, c.MinFree)
 	}
 	b.close = func() error {
 		err := b.client.Close()

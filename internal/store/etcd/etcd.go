@@ -27,7 +27,9 @@ type Backend struct {
 	client *clientv3.Client
 	prefix string
 	log    *slog.Logger
-	// writable tells why nothing may be written now, or nil.
+	// alive tells why the member has ended, or nil; writable also why nothing may be
+	// written now.
+	alive    func() error
 	writable func() error
 	close    func() error
 }
@@ -61,6 +63,7 @@ func Connect(ctx context.Context, c External) (*Backend, error) {
 	}
 	b := &Backend{
 		client: client, prefix: c.Prefix, log: c.Log,
+		alive:    func() error { return nil },
 		writable: func() error { return nil },
 		close:    client.Close,
 	}
@@ -71,13 +74,45 @@ func Connect(ctx context.Context, c External) (*Backend, error) {
 	return b, nil
 }
 
+// bounded calls etcd and gives up when requestTimeout or ctx is over. A member in
+// this process that has lost its disk may never return, whatever its context says;
+// then the goroutine is all that is lost.
+func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	type result struct {
+		answer T
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer cancel()
+		answer, err := call(ctx)
+		done <- result{answer, err}
+	}()
+	select {
+	case r := <-done:
+		return r.answer, classify(r.err)
+	case <-ctx.Done():
+		select {
+		case r := <-done: // cancel is also called when the answer is there
+			return r.answer, classify(r.err)
+		default:
+			var none T
+			return none, classify(ctx.Err())
+		}
+	}
+}
+
 // Get implements store.Backend.
 func (b *Backend) Get(ctx context.Context, key string, at store.Revision) (store.KV, store.Revision, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	answer, err := b.client.Get(ctx, b.prefix+key, clientv3.WithRev(int64(at)))
+	if err := b.alive(); err != nil {
+		return store.KV{}, 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	answer, err := bounded(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
+		return b.client.Get(ctx, b.prefix+key, clientv3.WithRev(int64(at)))
+	})
 	if err != nil {
-		return store.KV{}, 0, classify(err)
+		return store.KV{}, 0, err
 	}
 	if at == 0 {
 		at = store.Revision(answer.Header.Revision)
@@ -92,18 +127,21 @@ func (b *Backend) Get(ctx context.Context, key string, at store.Revision) (store
 
 // Range implements store.Backend.
 func (b *Backend) Range(ctx context.Context, prefix, after string, limit int, at store.Revision) (store.Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+	if err := b.alive(); err != nil {
+		return store.Page{}, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
 	from := b.prefix + prefix
 	if after != "" {
 		from = b.prefix + after + "\x00"
 	}
-	answer, err := b.client.Get(ctx, from,
-		clientv3.WithRange(clientv3.GetPrefixRangeEnd(b.prefix+prefix)),
-		clientv3.WithLimit(int64(limit)),
-		clientv3.WithRev(int64(at)))
+	answer, err := bounded(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
+		return b.client.Get(ctx, from,
+			clientv3.WithRange(clientv3.GetPrefixRangeEnd(b.prefix+prefix)),
+			clientv3.WithLimit(int64(limit)),
+			clientv3.WithRev(int64(at)))
+	})
 	if err != nil {
-		return store.Page{}, classify(err)
+		return store.Page{}, err
 	}
 	if at == 0 {
 		at = store.Revision(answer.Header.Revision)
@@ -141,11 +179,11 @@ func (b *Backend) Commit(ctx context.Context, conditions []store.Condition, writ
 		}
 		ops[i] = clientv3.OpPut(b.prefix+w.Key, string(w.Value))
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	answer, err := b.client.Txn(ctx).If(compares...).Then(ops...).Commit()
+	answer, err := bounded(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return b.client.Txn(ctx).If(compares...).Then(ops...).Commit()
+	})
 	if err != nil {
-		return 0, classify(err)
+		return 0, err
 	}
 	if !answer.Succeeded {
 		return 0, store.ErrConflict
@@ -202,10 +240,10 @@ func (b *Backend) Healthy(ctx context.Context) error {
 	if err := b.writable(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	_, err := b.client.Get(ctx, b.prefix+"health", clientv3.WithCountOnly())
-	return classify(err)
+	_, err := bounded(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
+		return b.client.Get(ctx, b.prefix+"health", clientv3.WithCountOnly())
+	})
+	return err
 }
 
 // Close implements store.Backend.
