@@ -115,6 +115,11 @@ func Start(ctx context.Context, c Embedded) (*Backend, error) {
 		return room(c.Dir, c.MinFree)
 	}
 	b.close = func() error {
+		if b.alive() != nil {
+			// A member that lost its disk does not end in order; the process will.
+			unlock()
+			return nil
+		}
 		err := b.client.Close()
 		stop()
 		if errors.Is(err, context.Canceled) {
