@@ -65,3 +65,12 @@ func (e *Error) WithStatus(status int) *Error {
 	e.Status = status
 	return e
 }
+
+// Unavailable says that the server cannot do its work now, and why for the log:
+// the store is lost, or has no room.
+func Unavailable(cause error) *Error {
+	return &Error{
+		Code: "ServiceUnavailable", Status: 503, Receiver: true, Cause: cause,
+		Message: "The request has failed due to a temporary failure of the server: its store is not available.",
+	}
+}

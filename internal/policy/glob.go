@@ -2,6 +2,10 @@ package policy
 
 import "strings"
 
+// Glob tells whether s matches pattern, in which '*' stands for any run of bytes
+// and '?' for one. Its cost is bounded by the product of the lengths.
+func Glob(pattern, s string) bool { return glob(pattern, s, false) }
+
 // glob tells whether s matches pattern, in which '*' stands for any run of bytes
 // and '?' for one. It takes one pass with one point to return to, so its cost is
 // bounded by the product of the lengths and it allocates nothing: a pattern of

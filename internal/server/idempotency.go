@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
 
@@ -39,10 +38,7 @@ func (a *answers) Once(ctx context.Context, t *awsapi.Token, call func(context.C
 		return err
 	})
 	if errors.Is(err, store.ErrUnavailable) {
-		return nil, &fault.Error{
-			Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Receiver: true, Cause: err,
-			Message: "The request has failed due to a temporary failure of the server: its store is not available.",
-		}
+		return nil, fault.Unavailable(err)
 	}
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/ec2"
 )
@@ -314,7 +315,7 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *wire.DescribeVpcsRequest
 		}
 		found = slices.DeleteFunc(found, func(v *model.VPC) bool {
 			for _, have := range match(v) {
-				if slices.ContainsFunc(f.Values, func(want string) bool { return wildcard(want, have) }) {
+				if slices.ContainsFunc(f.Values, func(want string) bool { return policy.Glob(want, have) }) {
 					return false
 				}
 			}
@@ -371,31 +372,6 @@ func filter(name string) (func(*model.VPC) []string, error) {
 		}, nil
 	}
 	return nil, badParameter("The filter '%s' is invalid", name)
-}
-
-// wildcard compares a filter's value, in which '*' and '?' stand for others.
-func wildcard(pattern, s string) bool {
-	for pattern != "" {
-		switch pattern[0] {
-		case '*':
-			for i := 0; i <= len(s); i++ {
-				if wildcard(pattern[1:], s[i:]) {
-					return true
-				}
-			}
-			return false
-		case '?':
-			if s == "" {
-				return false
-			}
-		default:
-			if s == "" || s[0] != pattern[0] {
-				return false
-			}
-		}
-		pattern, s = pattern[1:], s[1:]
-	}
-	return s == ""
 }
 
 // DeleteVpc implements ec2:DeleteVpc.

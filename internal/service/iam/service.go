@@ -9,7 +9,6 @@ package iam
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
@@ -105,10 +104,7 @@ func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
 // stay what they are: internal failures.
 func public(err error) error {
 	if errors.Is(err, store.ErrUnavailable) {
-		return &fault.Error{
-			Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Receiver: true, Cause: err,
-			Message: "The request has failed due to a temporary failure of the server: its store is not available.",
-		}
+		return fault.Unavailable(err)
 	}
 	return err
 }

@@ -10,7 +10,6 @@ package lattice
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -110,10 +109,7 @@ func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
 // public gives an unavailable store its AWS code.
 func public(err error) error {
 	if errors.Is(err, store.ErrUnavailable) {
-		return &fault.Error{
-			Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Receiver: true, Cause: err,
-			Message: "The request has failed due to a temporary failure of the server: its store is not available.",
-		}
+		return fault.Unavailable(err)
 	}
 	return err
 }
