@@ -123,6 +123,31 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
+// TestModules keeps an eye on what is linked into the binary: a new module is a
+// line of cmd/latchwork/modules.txt, to be thought about.
+func TestModules(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/latchwork")
+	cmd.Dir, cmd.Stderr = "../..", os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := strings.Fields(string(out))
+	slices.Sort(modules)
+	got := strings.Join(slices.Compact(modules), "\n") + "\n"
+	const file = "../../cmd/latchwork/modules.txt"
+	want, err := os.ReadFile(file)
+	if os.Getenv("UPDATE") != "" {
+		err = os.WriteFile(file, []byte(got), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) && os.Getenv("UPDATE") == "" {
+		t.Errorf("the modules of the binary have changed; if that is meant, run UPDATE=1 go test ./internal/layers\n%s", got)
+	}
+}
+
 func check(t *testing.T, name string, from int, level map[string]int, imported string) {
 	t.Helper()
 	if slices.Contains(pure, name) && slices.Contains(impure, imported) {

@@ -270,9 +270,31 @@ func (s *Service) resource(ctx context.Context, arn string) (awsapi.Resource, er
 		for _, k := range slices.Sorted(maps.Keys(meta.Tags)) {
 			r.Keys = append(r.Keys, awsapi.Key{Name: tagKey("ResourceTag", k), Values: []string{meta.Tags[k]}})
 		}
-		return nil
+		joins, err := s.joinKeys(tx, s.scope(ctx), meta.ID)
+		r.Keys = append(r.Keys, joins...)
+		return err
 	})
 	return r, err
+}
+
+// joinKeys are the condition keys of an association: what it joins.
+func (s *Service) joinKeys(tx *store.Tx, scope model.Scope, id string) ([]awsapi.Key, error) {
+	key := func(name, value string) awsapi.Key { return awsapi.Key{Name: name, Values: []string{value}} }
+	switch {
+	case strings.HasPrefix(id, "snsa-"):
+		a, err := model.ServiceAssociations.Get(tx, scope.Key(id))
+		if err != nil || a == nil {
+			return nil, err
+		}
+		return []awsapi.Key{key("vpc-lattice:ServiceArn", a.ServiceARN), key("vpc-lattice:ServiceNetworkArn", a.NetworkARN)}, nil
+	case strings.HasPrefix(id, "snva-"):
+		a, err := model.VPCAssociations.Get(tx, scope.Key(id))
+		if err != nil || a == nil {
+			return nil, err
+		}
+		return []awsapi.Key{key("vpc-lattice:VpcId", a.VPC), key("vpc-lattice:ServiceNetworkArn", a.NetworkARN)}, nil
+	}
+	return nil, nil
 }
 
 type resources = func(context.Context, *awsapi.Call) ([]awsapi.Resource, error)

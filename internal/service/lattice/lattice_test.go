@@ -48,6 +48,10 @@ func TestServiceLifecycle(t *testing.T) {
 	if got := must[*vpclattice.GetTargetGroupOutput](w)(w.GetTargetGroup(ctx, &vpclattice.GetTargetGroupInput{TargetGroupIdentifier: g.Id})); len(got.ServiceArns) != 1 || got.ServiceArns[0] != *v.Arn {
 		t.Errorf("serviceArns %v", got.ServiceArns)
 	}
+	must[any](w)(w.GetServiceNetworkServiceAssociation(ctx, &vpclattice.GetServiceNetworkServiceAssociationInput{ServiceNetworkServiceAssociationIdentifier: a.Id}))
+	if asked := w.asked["GetServiceNetworkServiceAssociation"]; len(asked) != 1 || len(asked[0].Keys) != 2 || asked[0].Keys[0].Values[0] != *v.Arn || asked[0].Keys[1].Values[0] != *n.Arn {
+		t.Errorf("the association was read on %+v, want the keys of what it joins", asked)
+	}
 	list := must[*vpclattice.ListServiceNetworkServiceAssociationsOutput](w)(w.ListServiceNetworkServiceAssociations(ctx, &vpclattice.ListServiceNetworkServiceAssociationsInput{ServiceIdentifier: v.Id}))
 	if len(list.Items) != 1 || *list.Items[0].ServiceNetworkName != "network" || *list.Items[0].ServiceArn != *v.Arn {
 		t.Errorf("associations %+v", list.Items)
