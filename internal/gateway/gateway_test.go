@@ -220,9 +220,16 @@ func TestSpeaks(t *testing.T) {
 		grpc    bool
 		want    bool
 	}{
-		{"HTTP1", 1, "GET", false, true}, {"HTTP1", 2, "GET", false, true}, {"HTTP1", 2, "POST", true, false},
-		{"HTTP2", 1, "GET", false, false}, {"HTTP2", 2, "GET", false, true}, {"HTTP2", 2, "POST", true, true},
-		{"GRPC", 1, "POST", false, false}, {"GRPC", 2, "GET", false, false}, {"GRPC", 2, "POST", false, true}, {"GRPC", 2, "POST", true, true},
+		{"HTTP1", 1, "GET", false, true},
+		{"HTTP1", 2, "GET", false, true},
+		{"HTTP1", 2, "POST", true, false},
+		{"HTTP2", 1, "GET", false, false},
+		{"HTTP2", 2, "GET", false, true},
+		{"HTTP2", 2, "POST", true, true},
+		{"GRPC", 1, "POST", false, false},
+		{"GRPC", 2, "GET", false, false},
+		{"GRPC", 2, "POST", false, true},
+		{"GRPC", 2, "POST", true, true},
 	} {
 		g := &snapshot.TargetGroup{TargetGroup: &model.TargetGroup{Config: &wire.TargetGroupConfig{ProtocolVersion: &test.version}}}
 		if got := speaks(g, test.major, test.method, test.grpc); got != test.want {
@@ -237,8 +244,10 @@ func TestTargetErrors(t *testing.T) {
 		want int
 	}{
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, http.StatusServiceUnavailable},
-		{io.EOF, http.StatusBadGateway}, {&net.OpError{Op: "read", Err: errors.New("reset")}, http.StatusBadGateway},
-		{timeoutError{}, http.StatusGatewayTimeout}, {errors.New("malformed HTTP response"), http.StatusBadGateway},
+		{io.EOF, http.StatusBadGateway},
+		{&net.OpError{Op: "read", Err: errors.New("reset")}, http.StatusBadGateway},
+		{timeoutError{}, http.StatusGatewayTimeout},
+		{errors.New("malformed HTTP response"), http.StatusBadGateway},
 	} {
 		if got, reason := classifyTargetError(t.Context(), test.err); got != test.want || reason == "" {
 			t.Errorf("%v: %d %s, want %d", test.err, got, reason, test.want)
@@ -302,7 +311,7 @@ func TestRecorder(t *testing.T) {
 	if _, ok := r.Explain("zzzz", nil); ok {
 		t.Error("explained what there is not")
 	}
-	if !strings.Contains(newID(), "-") || newID() == newID() {
-		t.Error("ids are not random")
+	if a, b := newID(), newID(); a == b || !strings.Contains(a, "-") {
+		t.Errorf("ids %s and %s are not random", a, b)
 	}
 }

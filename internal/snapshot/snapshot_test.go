@@ -268,10 +268,16 @@ func TestVPCTable(t *testing.T) {
 	joins := map[string]*model.VPCAssociation{"a": {Meta: model.Meta{Region: region}, VPC: "vpc-narrow", NetworkARN: "arn:sn"}}
 	table := buildVPCTable(&settings, []string{region}, vpcs, joins, func(record string, err error) { problems = append(problems, record+": "+err.Error()) })
 	for _, test := range []struct{ client, gateway, want, evidence string }{
-		{"10.9.9.9", "127.0.0.1", "vpc-wide", "cidr"}, {"10.1.9.9", "127.0.0.1", "vpc-narrow", "cidr"}, {"2001:db8:1::1", "::1", "vpc-narrow", "cidr"},
-		{"2001:db8:2::1", "::1", "vpc-wide", "cidr"}, {"::ffff:10.1.0.1", "127.0.0.1", "vpc-narrow", "cidr"}, {"11.0.0.1", "127.0.0.1", "", ""},
-		{"11.0.0.1", "192.0.2.1", "vpc-narrow", "gateway-address"}, {"127.0.0.5", "127.0.0.1", "vpc-one", "cidr"},
-		{"127.0.0.6", "127.0.0.1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"}, {"::1", "::1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"},
+		{"10.9.9.9", "127.0.0.1", "vpc-wide", "cidr"},
+		{"10.1.9.9", "127.0.0.1", "vpc-narrow", "cidr"},
+		{"2001:db8:1::1", "::1", "vpc-narrow", "cidr"},
+		{"2001:db8:2::1", "::1", "vpc-wide", "cidr"},
+		{"::ffff:10.1.0.1", "127.0.0.1", "vpc-narrow", "cidr"},
+		{"11.0.0.1", "127.0.0.1", "", ""},
+		{"11.0.0.1", "192.0.2.1", "vpc-narrow", "gateway-address"},
+		{"127.0.0.5", "127.0.0.1", "vpc-one", "cidr"},
+		{"127.0.0.6", "127.0.0.1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"},
+		{"::1", "::1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"},
 	} {
 		vpc, ok := table.find(region, Addresses{netip.MustParseAddr(test.client), netip.MustParseAddr(test.gateway)})
 		if !ok {

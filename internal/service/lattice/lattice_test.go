@@ -217,14 +217,18 @@ func TestHealthChecks(t *testing.T) {
 		t.Errorf("0 does not stand for the default: %+v", h)
 	}
 	g := w.group("updated")
-	up := must[*vpclattice.UpdateTargetGroupOutput](w)(w.UpdateTargetGroup(ctx, &vpclattice.UpdateTargetGroupInput{TargetGroupIdentifier: g.Id, HealthCheck: &types.HealthCheckConfig{HealthCheckIntervalSeconds: aws.Int32(7)}}))
-	up = must[*vpclattice.UpdateTargetGroupOutput](w)(w.UpdateTargetGroup(ctx, &vpclattice.UpdateTargetGroupInput{TargetGroupIdentifier: g.Id, HealthCheck: &types.HealthCheckConfig{Path: aws.String("/up")}}))
+	must[any](w)(w.UpdateTargetGroup(ctx, &vpclattice.UpdateTargetGroupInput{TargetGroupIdentifier: g.Id, HealthCheck: &types.HealthCheckConfig{HealthCheckIntervalSeconds: aws.Int32(7)}}))
+	up := must[*vpclattice.UpdateTargetGroupOutput](w)(w.UpdateTargetGroup(ctx, &vpclattice.UpdateTargetGroupInput{TargetGroupIdentifier: g.Id, HealthCheck: &types.HealthCheckConfig{Path: aws.String("/up")}}))
 	if c := up.Config.HealthCheck; *c.HealthCheckIntervalSeconds != 7 || *c.Path != "/up" {
 		t.Errorf("an update does not keep what it does not name: %+v", c)
 	}
 	for _, bad := range []*types.HealthCheckConfig{
-		{HealthCheckIntervalSeconds: aws.Int32(4)}, {HealthCheckTimeoutSeconds: aws.Int32(121)}, {HealthyThresholdCount: aws.Int32(1)},
-		{Matcher: &types.MatcherMemberHttpCode{Value: "500"}}, {Matcher: &types.MatcherMemberHttpCode{Value: "299-200"}}, {Protocol: "TCP"},
+		{HealthCheckIntervalSeconds: aws.Int32(4)},
+		{HealthCheckTimeoutSeconds: aws.Int32(121)},
+		{HealthyThresholdCount: aws.Int32(1)},
+		{Matcher: &types.MatcherMemberHttpCode{Value: "500"}},
+		{Matcher: &types.MatcherMemberHttpCode{Value: "299-200"}},
+		{Protocol: "TCP"},
 	} {
 		mustRefuse(w, "ValidationException", func(ctx context.Context) (any, error) {
 			return w.UpdateTargetGroup(ctx, &vpclattice.UpdateTargetGroupInput{TargetGroupIdentifier: g.Id, HealthCheck: bad})
@@ -345,7 +349,9 @@ func TestAuthPolicies(t *testing.T) {
 		t.Errorf("after a second put: %+v", second)
 	}
 	for _, test := range []struct{ text, want string }{
-		{"", "empty"}, {"{", "not valid JSON"}, {strings.Replace(compact, ",", ",\n", 1), compact},
+		{"", "empty"},
+		{"{", "not valid JSON"},
+		{strings.Replace(compact, ",", ",\n", 1), compact},
 		{strings.Replace(compact, `"*"}]`, `"*","Condition":{"StringEquals":{"vpc-lattice-svcs:requestmethod":"GET"}}}]`, 1), "RequestMethod"},
 		{`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, "Principal"},
 		{strings.Replace(compact, `"Resource":"*"`, `"Resource":"*`+strings.Repeat("x", 400)+`"`, 1), "maximum size of 400 bytes"},
