@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/latchwork/latchwork/internal/clock"
 )
 
 // PortMap says which socket serves which listener port: listener port to socket
@@ -166,7 +168,7 @@ func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config) *soc
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          discardLog,
 			ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-				return context.WithValue(ctx, connStartKey{}, time.Now())
+				return context.WithValue(ctx, connStartKey{}, clock.System())
 			},
 		}
 	}
@@ -205,7 +207,7 @@ const recordTypeHandshake = 0x16
 
 // sort hands a connection to the server for its first byte.
 func (s *socket) sort(conn net.Conn) {
-	_ = conn.SetReadDeadline(time.Now().Add(headerTimeout))
+	_ = conn.SetReadDeadline(clock.System().Add(headerTimeout))
 	peeked := &peekedConn{Conn: conn, reader: bufio.NewReaderSize(conn, 16)}
 	first, err := peeked.reader.Peek(1)
 	if err != nil {

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +122,23 @@ func TestImportsPointDown(t *testing.T) {
 		if !seen[name] {
 			t.Errorf("%s is in the table and not there", name)
 		}
+	}
+}
+
+// TestOneClock: only package clock reads the time, so that tests can decide it.
+func TestOneClock(t *testing.T) {
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "../clock/") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if strings.Contains(string(text), "time.Now()") {
+			t.Errorf("%s reads the time: take a clock.Clock", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

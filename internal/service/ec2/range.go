@@ -1,0 +1,114 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/latchwork/latchwork/internal/fault"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
+	wire "github.com/latchwork/latchwork/internal/wire/ec2"
+)
+
+// AssociateVpcCidrBlock implements ec2:AssociateVpcCidrBlock.
+func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *wire.AssociateVpcCidrBlockRequest) (*wire.AssociateVpcCidrBlockResponse, error) {
+	text := in.CidrBlock
+	if text == nil {
+		text = in.Ipv6CidrBlock
+	}
+	if text == nil {
+		return nil, fault.New("MissingParameter", "The request must contain the parameter cidrBlock or ipv6CidrBlock")
+	}
+	p, err := parseRange(*text)
+	if err != nil {
+		return nil, err
+	}
+	scope := s.scope(ctx)
+	c := model.CIDR{Prefix: p}
+	err = s.update(ctx, func(tx *store.Tx) error {
+		v, err := s.vpc(tx, scope, *in.VpcId)
+		if err != nil {
+			return err
+		}
+		if err := claimRange(tx, scope.Region, p, v.ID); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(v.CIDRs, func(c model.CIDR) bool { return c.Prefix == p }) {
+			return fault.New("InvalidVpc.Range", "The CIDR '%s' is one of this VPC's already", p)
+		}
+		c.AssociationID = model.NewID("vpc-cidr-assoc")
+		v.CIDRs, v.Updated = append(v.CIDRs, c), s.cfg.Clock()
+		return model.VPCs.Put(tx, scope.Key(v.ID), v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown := show(&model.VPC{CIDRs: []model.CIDR{c}})
+	out := &wire.AssociateVpcCidrBlockResponse{VpcId: in.VpcId}
+	if len(shown.CidrBlockAssociationSet) > 0 {
+		out.CidrBlockAssociation = &shown.CidrBlockAssociationSet[0]
+	} else {
+		out.Ipv6CidrBlockAssociation = &shown.Ipv6CidrBlockAssociationSet[0]
+	}
+	return out, nil
+}
+
+// DisassociateVpcCidrBlock implements ec2:DisassociateVpcCidrBlock. The last range
+// stays.
+func (s *Service) DisassociateVpcCidrBlock(ctx context.Context, in *wire.DisassociateVpcCidrBlockRequest) (*wire.DisassociateVpcCidrBlockResponse, error) {
+	scope := s.scope(ctx)
+	var removed model.CIDR
+	var id string
+	err := s.update(ctx, func(tx *store.Tx) error {
+		v, n, err := s.associated(tx, scope, *in.AssociationId)
+		if err != nil {
+			return err
+		}
+		if len(v.CIDRs) == 1 {
+			return fault.New("OperationNotPermitted", "The vpc CIDR block with association ID %s may not be disassociated: it is the VPC's last", *in.AssociationId)
+		}
+		removed, id = v.CIDRs[n], v.ID
+		v.CIDRs, v.Updated = slices.Delete(v.CIDRs, n, n+1), s.cfg.Clock()
+		if err := model.Unique.Delete(tx, claimKey(scope.Region, "cidr", removed.Prefix.String())); err != nil {
+			return err
+		}
+		return model.VPCs.Put(tx, scope.Key(v.ID), v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown := show(&model.VPC{CIDRs: []model.CIDR{removed}})
+	out := &wire.DisassociateVpcCidrBlockResponse{VpcId: &id}
+	gone := &wire.VpcCidrBlockState{State: new("disassociated")}
+	if len(shown.CidrBlockAssociationSet) > 0 {
+		out.CidrBlockAssociation = &shown.CidrBlockAssociationSet[0]
+		out.CidrBlockAssociation.CidrBlockState = gone
+	} else {
+		out.Ipv6CidrBlockAssociation = &shown.Ipv6CidrBlockAssociationSet[0]
+		out.Ipv6CidrBlockAssociation.Ipv6CidrBlockState = gone
+	}
+	return out, nil
+}
+
+// associated finds the VPC and the place of an address range by its association.
+func (s *Service) associated(tx *store.Tx, scope model.Scope, association string) (*model.VPC, int, error) {
+	items, err := model.VPCs.List(tx, scope.Prefix())
+	if err != nil {
+		return nil, 0, err
+	}
+	vpcs := make([]*model.VPC, 0, len(items)+1)
+	for _, item := range items {
+		vpcs = append(vpcs, item.Record)
+	}
+	if d := s.defaultVPC(scope); d != nil && !slices.ContainsFunc(vpcs, func(v *model.VPC) bool { return v.ID == d.ID }) {
+		vpcs = append(vpcs, d)
+	}
+	for _, v := range vpcs {
+		for n, c := range v.CIDRs {
+			if c.AssociationID == association {
+				return v, n, nil
+			}
+		}
+	}
+	return nil, 0, fault.New("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", association)
+}

@@ -1,0 +1,78 @@
+package ec2
+
+import (
+	"context"
+
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
+	wire "github.com/latchwork/latchwork/internal/wire/ec2"
+)
+
+// CreateTags implements ec2:CreateTags.
+func (s *Service) CreateTags(ctx context.Context, in *wire.CreateTagsRequest) (*wire.CreateTagsResponse, error) {
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	return nil, s.retag(ctx, in.Resources, func(tags map[string]string) {
+		for _, t := range in.Tags {
+			tags[value(t.Key)] = value(t.Value)
+		}
+	})
+}
+
+// DeleteTags implements ec2:DeleteTags: the named tags, with that value if one is
+// given, or all.
+func (s *Service) DeleteTags(ctx context.Context, in *wire.DeleteTagsRequest) (*wire.DeleteTagsResponse, error) {
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	return nil, s.retag(ctx, in.Resources, func(tags map[string]string) {
+		if len(in.Tags) == 0 {
+			clear(tags)
+		}
+		for _, t := range in.Tags {
+			if t.Value == nil || tags[value(t.Key)] == *t.Value {
+				delete(tags, value(t.Key))
+			}
+		}
+	})
+}
+
+func (s *Service) retag(ctx context.Context, ids []string, change func(map[string]string)) error {
+	scope := s.scope(ctx)
+	return s.update(ctx, func(tx *store.Tx) error {
+		for _, id := range ids {
+			v, err := s.vpc(tx, scope, id)
+			if err != nil {
+				return err
+			}
+			before, _ := gatewayAddress(v.Tags)
+			if v.Tags == nil {
+				v.Tags = map[string]string{}
+			}
+			change(v.Tags)
+			if err := checkTags(v.Tags); err != nil {
+				return err
+			}
+			after, err := gatewayAddress(v.Tags)
+			if err != nil {
+				return err
+			}
+			if before != after && before != "" {
+				if err := model.Unique.Delete(tx, claimKey(scope.Region, "gateway", before)); err != nil {
+					return err
+				}
+			}
+			if before != after && after != "" {
+				if err := claimGateway(tx, scope.Region, after, v.ID); err != nil {
+					return err
+				}
+			}
+			v.Updated = s.cfg.Clock()
+			if err := model.VPCs.Put(tx, scope.Key(v.ID), v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
