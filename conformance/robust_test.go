@@ -22,8 +22,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 )
@@ -381,5 +383,61 @@ func TestReadyInTime(t *testing.T) {
 	t.Logf("ready after %s", time.Since(began).Round(time.Millisecond))
 	if status, text := in.readiness(); status != 200 {
 		t.Errorf("readiness: %d %s", status, text)
+	}
+}
+
+// TestBrokenRecord: a record that cannot be compiled denies, is listed, and counts.
+func TestBrokenRecord(t *testing.T) {
+	endpoint, _ := cluster(t)
+	w := build(t, "NONE", "AWS_IAM", "--etcd-endpoints", endpoint)
+	w.put(w.service, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)
+	get := func() int { return w.send(request{method: "GET", url: site + "/"}).status }
+	if got := get(); got != 200 {
+		t.Fatalf("before: %d", got)
+	}
+	store, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	key := "latchwork/lattice.authpolicy/" + account + "/" + region + "/" + w.service
+	if _, err := store.Put(context.Background(), key, `{"id":"`+w.service+`","document":"{\"Statement\":"}`); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the denial", func() bool { return get() == 403 })
+	a := w.send(request{method: "GET", url: site + "/"})
+	mustContain(t, "the denial", a.body, "with an explicit deny in a service-based policy")
+	text, _, _ := w.command(w.admin, binary, "explain", "--data-dir", w.dir, "last")
+	mustContain(t, "the explanation", text, "cannot be evaluated, so it denies", "not valid JSON")
+	_, ready := w.readiness()
+	mustContain(t, "readiness", ready, "1 records cannot be compiled")
+	resp, err := http.Get(w.installation.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	metrics, _ := io.ReadAll(resp.Body)
+	mustContain(t, "the metrics", string(metrics), "latchwork_snapshot_problems 1\n", `latchwork_decisions_total{cause="explicit deny",point="gateway",stage="service"}`)
+	mustContain(t, "the log", w.output(), "a record cannot be compiled", key[len("latchwork/"):])
+	r, err := http.NewRequest(http.MethodGet, w.api+"/latchwork/problems", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := aws.Credentials{AccessKeyID: w.administrator(account).id, SecretAccessKey: w.administrator(account).secret}
+	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	if err := v4.NewSigner().SignHTTP(context.Background(), who, r, empty, "latchwork", region, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Body.Close()
+	problems, _ := io.ReadAll(list.Body)
+	mustContain(t, "the list of problems", string(problems), w.service, "not valid JSON")
+	// Another put mends it.
+	w.put(w.service, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)
+	if got := get(); got != 200 {
+		t.Errorf("after another put: %d", got)
 	}
 }
