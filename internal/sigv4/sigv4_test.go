@@ -100,7 +100,12 @@ func verifyWith(v *sigv4.Verifier, r *inbound.Request, want sigv4.Expect) error 
 	if s == nil {
 		return sigv4.ErrMissing
 	}
-	return v.Verify(r, s, sigv4.Secret(secret), want)
+	// The access key id is no part of what is signed: it says which secret to take.
+	known := sigv4.Secret(secret)
+	if s.AccessKeyID != creds.AccessKeyID {
+		known = nil
+	}
+	return v.Verify(r, s, known, want)
 }
 
 func TestAgreesWithTheSDK(t *testing.T) {
