@@ -125,6 +125,7 @@ func decideLattice(snap *snapshot.Snapshot, q *Query) Decision {
 	if network == nil && service == nil {
 		return Decision{Allowed: true, Cause: Allowed}
 	}
+	e := entity(snap, q)
 	var layers [5]layer
 	n := 0
 	if network != nil {
@@ -136,7 +137,7 @@ func decideLattice(snap *snapshot.Snapshot, q *Query) Decision {
 		n++
 	}
 	if !q.Principal.IsAnonymous() {
-		n += identityLayers(layers[n:], snap, q)
+		n += identityLayers(layers[n:], snap, q, e)
 	}
 	return conclude(layers[:n])
 }
@@ -221,22 +222,36 @@ func evaluateAll(stage Stage, policies []*snapshot.Policy, q *Query) layer {
 	return out
 }
 
+// entity is the user or role that the caller's policies hang on; nil for a caller
+// without one, and where it is gone. It notes in the question whether it has a
+// permissions boundary: any policy may depend on that, so this comes before the
+// first of them is asked.
+func entity(snap *snapshot.Snapshot, q *Query) *snapshot.Entity {
+	q.HasBoundary = false
+	if q.Principal.IsAnonymous() || q.Principal.Kind == identity.Root {
+		return nil
+	}
+	e := snap.Entity(q.Principal)
+	if e != nil {
+		q.HasBoundary = e.HasBoundary()
+	}
+	return e
+}
+
 // identityLayers fills in what the caller's own side says: identity policies, and
 // where there are any, permissions boundary and session policies. It returns how
 // many layers there are. A caller whose user or role is gone has no policies.
-func identityLayers(out []layer, snap *snapshot.Snapshot, q *Query) int {
+func identityLayers(out []layer, snap *snapshot.Snapshot, q *Query, e *snapshot.Entity) int {
 	p := q.Principal
 	if p.Kind == identity.Root {
 		// Source: IUG, "Policy evaluation logic": the root user needs no policy.
 		out[0] = layer{stage: StageIdentity, verdict: policy.Allow}
 		return 1
 	}
-	e := snap.Entity(p)
 	if e == nil {
 		out[0] = layer{stage: StageIdentity}
 		return 1
 	}
-	q.HasBoundary = e.HasBoundary()
 	var buf [24]*snapshot.Policy
 	out[0] = evaluateAll(StageIdentity, snap.IdentityPolicies(buf[:0], e), q)
 	n := 1
@@ -284,28 +299,23 @@ var errGone error = goneError{}
 // Source: IUG, "Policy evaluation logic" and "Cross-account policy evaluation
 // logic".
 func decideGeneral(snap *snapshot.Snapshot, q *Query) Decision {
-	var layers [5]layer
-	n := 0
+	e := entity(snap, q)
 	resource := layer{stage: StageResource}
-	if q.Principal.IsAnonymous() {
-		// Nothing is attached to nobody: only a resource's own policy can allow.
-		if q.Policy != nil {
-			resource = evaluate(StageResource, q.Policy, q)
-		}
-		return conclude([]layer{resource})
-	}
-	n = identityLayers(layers[:], snap, q)
 	if q.Policy != nil {
 		resource = evaluate(StageResource, q.Policy, q)
 	}
-	own := layers[:n]
-	for _, l := range append([]layer{resource}, own...) {
-		if l.verdict == policy.ExplicitDeny {
-			return Decision{Cause: ExplicitDeny, Stage: l.stage, Policy: l.by, Statement: l.statement}
-		}
+	if q.Principal.IsAnonymous() {
+		// Nothing is attached to nobody: only a resource's own policy can allow.
+		return conclude([]layer{resource})
+	}
+	var layers [5]layer
+	layers[0] = resource
+	own := layers[1 : 1+identityLayers(layers[1:], snap, q, e)]
+	if d := conclude(layers[:1+len(own)]); d.Cause == ExplicitDeny {
+		return d
 	}
 	sameAccount := q.Account == "" || q.Account == q.Principal.Account
-	if sameAccount && resource.allows() {
+	if sameAccount && resource.allows() && !gone(q.Principal, e) {
 		switch {
 		case resource.grade == policy.GradeDirect:
 			return Decision{Allowed: true, Cause: Allowed}
@@ -319,4 +329,15 @@ func decideGeneral(snap *snapshot.Snapshot, q *Query) Decision {
 		return Decision{Cause: ImplicitDeny, Stage: StageResource}
 	}
 	return conclude(own)
+}
+
+// gone tells whether a caller's user or role was deleted since the caller got its
+// credentials, or another of that name took its place. No policy of a resource
+// that names it means this caller any more.
+func gone(p *identity.Principal, e *snapshot.Entity) bool {
+	switch p.Kind {
+	case identity.User, identity.AssumedRole, identity.FederatedUser:
+		return e == nil
+	}
+	return false
 }

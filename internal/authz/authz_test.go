@@ -93,6 +93,7 @@ func populate(tx *store.Tx) error {
 		{own, "denied", map[string]string{"p": identityPolicy("Allow", "*"), "q": identityPolicy("Deny", "*")}, nil, "", anyone},
 		{own, "bounded", allow, nil, "arn:aws:iam::" + own + ":policy/narrow", anyone},
 		{own, "bounded-deny", allow, nil, "arn:aws:iam::aws:policy/AWSDenyAll", anyone},
+		{own, "bounded-wide", allow, nil, "arn:aws:iam::aws:policy/AdministratorAccess", anyone},
 		{own, "managed", nil, []string{"arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess"}, "", anyone},
 		{own, "broken", map[string]string{"p": identityPolicy("Allow", "*"), "q": `{"Version":"2012-10-17","Statement":[{"Effect":"Perhaps"}]}`}, nil, "", anyone},
 		{own, "dangling", nil, []string{"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::" + own + ":policy/gone"}, "", anyone},
@@ -134,6 +135,8 @@ func auth(what string) *snapshot.Policy {
 	text := map[string]string{
 		"allow": `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`,
 		"deny":  `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`,
+		// Everybody but the roles allowed and bounded-wide is denied.
+		"except": `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::` + own + `:role/allowed","arn:aws:iam::` + own + `:role/bounded-wide"]},"Action":"*","Resource":"*"}]}`,
 		"none":  `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Connect","Resource":"*"}]}`,
 	}[what]
 	p := &snapshot.Policy{Name: what, Owner: "arn:x", Text: text}
@@ -190,6 +193,14 @@ func TestLattice(t *testing.T) {
 		{"anonymous is denied", anonymous, iam, "deny", "allow", iam, "with an explicit deny in a network-based policy"},
 		{"boundary does not allow", session(own, "bounded"), iam, "allow", "allow", iam, "because no permissions boundary allows the vpc-lattice-svcs:Invoke action"},
 		{"boundary denies", session(own, "bounded-deny"), iam, "allow", "allow", iam, "with an explicit deny in a permissions boundary"},
+		{"boundary allows", session(own, "bounded-wide"), iam, "allow", "allow", iam, ""},
+		{"excepted from a deny", allowed, iam, "except", "except", iam, ""},
+		{"not excepted", session(own, "managed"), iam, "except", "allow", iam, "with an explicit deny in a network-based policy"},
+		{"anonymous is not excepted", anonymous, iam, "allow", "except", iam, "with an explicit deny in a service-based policy"},
+		// Source: IUG, "NotPrincipal": a Deny with NotPrincipal always denies a
+		// principal with a permissions boundary, whomever it names.
+		{"excepted, but bounded: network", session(own, "bounded-wide"), iam, "except", "allow", iam, "with an explicit deny in a network-based policy"},
+		{"excepted, but bounded: service", session(own, "bounded-wide"), iam, "allow", "except", iam, "with an explicit deny in a service-based policy"},
 		{"session policy allows", session(own, "allowed", identityPolicy("Allow", invoke)), iam, "allow", "allow", iam, ""},
 		{"session policy does not allow", session(own, "allowed", identityPolicy("Allow", "s3:*")), iam, "allow", "allow", iam, "because no session policy allows the vpc-lattice-svcs:Invoke action"},
 		{"session policy denies", session(own, "allowed", identityPolicy("Deny", "*")), iam, "allow", "allow", iam, "with an explicit deny in a session policy"},

@@ -65,17 +65,23 @@ func Explain(snap *snapshot.Snapshot, q *Query) Explanation {
 		add(explainAuth(StageService, q.Service.ID, q.Service.AuthType, q.Service.Policy, q))
 	case q.Policy != nil:
 		add(explainLayer(StageResource, []*snapshot.Policy{q.Policy}, q, ""))
+	case q.Principal.IsAnonymous():
+		add(silent(StageResource, "only a policy of the resource could allow a caller who did not sign, and it has none"))
 	case q.Account != "" && q.Account != q.Principal.Account:
-		add(LayerResult{
-			Stage: StageResource.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{},
-			Note: "the resource belongs to account " + q.Account + " and has no policy for others",
-		})
+		add(silent(StageResource, "the resource belongs to account "+q.Account+" and has no policy for others"))
+	case q.Required:
+		add(silent(StageResource, "the resource must have a policy that allows the caller, and has none"))
 	}
 	return out
 }
 
 func off(s Stage, note string) LayerResult {
 	return LayerResult{Stage: s.String(), Verdict: "off", Note: note, Policies: []PolicyResult{}}
+}
+
+// silent is a layer that has no policy, and so denies.
+func silent(s Stage, note string) LayerResult {
+	return LayerResult{Stage: s.String(), Verdict: policy.NoMatch.String(), Note: note, Policies: []PolicyResult{}}
 }
 
 func explainAuth(s Stage, id, authType string, p *snapshot.Policy, q *Query) LayerResult {
@@ -85,10 +91,7 @@ func explainAuth(s Stage, id, authType string, p *snapshot.Policy, q *Query) Lay
 	case !on(authType):
 		return off(s, id+" has auth type NONE")
 	case p == nil:
-		return LayerResult{
-			Stage: s.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{},
-			Note: id + " has auth type AWS_IAM and no auth policy, which denies everything",
-		}
+		return silent(s, id+" has auth type AWS_IAM and no auth policy, which denies everything")
 	}
 	return explainLayer(s, []*snapshot.Policy{p}, q, "")
 }
@@ -105,10 +108,7 @@ func explainIdentity(add func(LayerResult), snap *snapshot.Snapshot, q *Query) {
 	}
 	e := snap.Entity(p)
 	if e == nil {
-		add(LayerResult{
-			Stage: StageIdentity.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{},
-			Note: p.IssuerARN + " is not there any more, or another of that name is",
-		})
+		add(silent(StageIdentity, p.IssuerARN+" is not there any more, or another of that name is"))
 		return
 	}
 	note := ""
@@ -123,7 +123,7 @@ func explainIdentity(add func(LayerResult), snap *snapshot.Snapshot, q *Query) {
 	if session := sessionPolicies(nil, snap, p); len(session) > 0 {
 		add(explainLayer(StageSession, session, q, ""))
 	} else if p.Kind == identity.FederatedUser {
-		add(LayerResult{Stage: StageSession.String(), Verdict: policy.NoMatch.String(), Policies: []PolicyResult{}, Note: "the federated session was made without a policy"})
+		add(silent(StageSession, "the federated session was made without a policy"))
 	}
 }
 

@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,17 +115,28 @@ func (c *CallerKeys) tag(key string) (policy.Values, bool) {
 	return policy.Values{}, false
 }
 
-// Tag finds a tag by its key in lower case.
+// Tag finds a tag by its key in lower case. Where tag keys may differ by case
+// alone, as those of VPC Lattice may, it has all their values: a Deny then holds if
+// any of them satisfies its condition, an Allow only if every one does.
 func Tag(tags map[string]string, key string) (policy.Values, bool) {
-	if v, ok := tags[key]; ok {
-		return policy.Single(v), true
-	}
+	var one string
+	n := 0
 	for name, v := range tags {
 		if strings.EqualFold(name, key) {
-			return policy.Single(v), true
+			one = v
+			n++
 		}
 	}
-	return policy.Values{}, false
+	if n < 2 {
+		return policy.Single(one), n == 1
+	}
+	var many []string
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		if strings.EqualFold(name, key) {
+			many = append(many, tags[name])
+		}
+	}
+	return policy.Values{One: strings.Join(many, ","), Many: many, Repeated: true}, true
 }
 
 // text is a single value; an empty one is absent.
