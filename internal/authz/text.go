@@ -46,12 +46,24 @@ func noun(s Stage, q *Query) string {
 	case StageService:
 		return "service-based policy"
 	case StageResource:
-		if q.Policy != nil && q.Policy.Compiled != nil && q.Policy.Compiled.Document().Kind == policy.Trust {
+		if trust(q) {
 			return "role trust policy"
 		}
 		return "resource-based policy"
 	}
 	return "identity-based policy"
+}
+
+// trust tells whether the resource's policy is the trust policy of a role. One that
+// could not be compiled has no kind; what is required is one.
+func trust(q *Query) bool {
+	switch {
+	case q.Policy == nil:
+		return false
+	case q.Policy.Compiled == nil:
+		return q.Required
+	}
+	return q.Policy.Compiled.Document().Kind == policy.Trust
 }
 
 func article(s Stage, q *Query) string {
