@@ -262,9 +262,10 @@ func TestPorts(t *testing.T) {
 	// Two listeners a service are enough; the ports are those of a second service.
 	id := w.aws(w.admin, "vpc-lattice", "create-service", "--name", "more", "--custom-domain-name", "more.example.com")["id"].(string)
 	w.aws(w.admin, "vpc-lattice", "create-service-network-service-association", "--service-network-identifier", w.network, "--service-identifier", id)
+	var arn string
 	for n, port := range []int{free, busy} {
-		w.aws(w.admin, "vpc-lattice", "create-listener", "--service-identifier", id, "--name", fmt.Sprintf("port-%d", n), "--protocol", "HTTP", "--port", fmt.Sprint(port),
-			"--default-action", "fixedResponse={statusCode=404}")
+		arn = w.aws(w.admin, "vpc-lattice", "create-listener", "--service-identifier", id, "--name", fmt.Sprintf("port-%d", n), "--protocol", "HTTP", "--port", fmt.Sprint(port),
+			"--default-action", "fixedResponse={statusCode=404}")["arn"].(string)
 	}
 	eventually(t, "the open port", func() bool {
 		status := 0
@@ -279,6 +280,8 @@ func TestPorts(t *testing.T) {
 		return status == 200 && strings.Contains(text, fmt.Sprintf("listener port %d is not open", busy))
 	})
 	mustContain(t, "the log", w.output(), fmt.Sprint(busy), "cannot be opened")
+	tags, _ := w.aws(w.admin, "vpc-lattice", "list-tags-for-resource", "--resource-arn", arn)["tags"].(map[string]any)
+	mustContain(t, "the listener", fmt.Sprint(tags["latchwork:problem"]), "address already in use", "--gateway-ports")
 }
 
 // TestHTTP2AndGRPC: HTTP/2 and gRPC, over TLS and cleartext.

@@ -124,6 +124,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 // Problems lists the listener ports that could not be opened.
 func (g *Gateway) Problems() map[int64]error { return g.sockets.problems() }
 
+// PortProblem tells why a listener port could not be opened, "" where it could.
+func (g *Gateway) PortProblem(port int64) string {
+	if err := g.sockets.problems()[port]; err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // Addresses lists the open sockets by listener port.
 func (g *Gateway) Addresses() map[int64][]net.Addr { return g.sockets.addresses() }
 

@@ -288,12 +288,37 @@ func (s *Service) ListTagsForResource(ctx context.Context, in *wire.ListTagsForR
 	out := &wire.ListTagsForResourceResponse{Tags: map[string]string{}}
 	err := s.view(ctx, func(tx *store.Tx) error {
 		meta, _, err := s.tagged(tx, s.scope(ctx), *in.ResourceArn)
-		if err == nil && meta.Tags != nil {
+		if err != nil {
+			return err
+		}
+		if meta.Tags != nil {
 			out.Tags = meta.Tags
 		}
-		return err
+		return s.portProblem(tx, meta, out.Tags)
 	})
 	return out, err
+}
+
+// ProblemTag is a tag that a listener has while its port cannot be opened, and
+// that says why. It is not stored. VPC Lattice's own answers have no member for it.
+const ProblemTag = "latchwork:problem"
+
+func (s *Service) portProblem(tx *store.Tx, meta *model.Meta, tags map[string]string) error {
+	if s.cfg.PortProblem == nil || !strings.HasPrefix(meta.ID, "listener-") {
+		return nil
+	}
+	path := strings.Split(meta.ARN[strings.LastIndexByte(meta.ARN, ':')+1:], "/")
+	l, err := model.Listeners.Get(tx, model.Scope{Account: meta.Account, Region: meta.Region}.Key(every(path, 1)...))
+	if err != nil || l == nil {
+		return err
+	}
+	if problem := s.cfg.PortProblem(l.Port); problem != "" {
+		if len(problem) > 256 { // the longest tag
+			problem = problem[:256]
+		}
+		tags[ProblemTag] = problem
+	}
+	return nil
 }
 
 // tagKeys makes the keys aws:ResourceTag/k of a record.

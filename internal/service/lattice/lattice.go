@@ -43,6 +43,9 @@ type Config struct {
 	// Health tells what the gateway of this process thinks of a target; ok is false
 	// where it does not know the target. nil where there is no gateway.
 	Health func(groupARN, id string, port int64) (status, reason string, ok bool)
+	// PortProblem tells why the gateway of this process could not open a listener
+	// port, "" where it could. nil where there is no gateway.
+	PortProblem func(port int64) string
 	// DrainTime is how long a deregistered target is listed as draining; 0 means
 	// AWS's minute.
 	DrainTime time.Duration
