@@ -2,11 +2,13 @@ package lattice
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
@@ -203,9 +205,21 @@ func requestTags(tags map[string]string) []awsapi.Key {
 	if len(tags) == 0 {
 		return nil
 	}
-	keys := []awsapi.Key{{Name: "aws:TagKeys", Values: slices.Sorted(maps.Keys(tags)), Multi: true}}
+	return append([]awsapi.Key{{Name: "aws:TagKeys", Values: slices.Sorted(maps.Keys(tags)), Multi: true}}, tagKeys("RequestTag", tags)...)
+}
+
+// tagKeys makes the keys aws:ResourceTag/k or aws:RequestTag/k of tags. Names of
+// condition keys ignore case and tag keys of VPC Lattice do not, so that tags which
+// differ by case alone are one key with several values.
+func tagKeys(family string, tags map[string]string) []awsapi.Key {
+	var keys []awsapi.Key
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		keys = append(keys, awsapi.Key{Name: tagKey("RequestTag", k), Values: []string{tags[k]}})
+		name := "aws:" + family + "/" + k
+		if i := slices.IndexFunc(keys, func(have awsapi.Key) bool { return strings.EqualFold(have.Name, name) }); i >= 0 {
+			keys[i].Values = append(keys[i].Values, tags[k])
+			continue
+		}
+		keys = append(keys, awsapi.Key{Name: name, Values: []string{tags[k]}})
 	}
 	return keys
 }
@@ -260,16 +274,14 @@ func (s *Service) resource(ctx context.Context, arn string) (awsapi.Resource, er
 	r := awsapi.Resource{ARN: arn}
 	err := s.cfg.Store.View(ctx, func(tx *store.Tx) error {
 		meta, _, err := s.tagged(tx, s.scope(ctx), arn)
+		var answered *fault.Error
+		if errors.As(err, &answered) {
+			return nil // Not there, or no ARN of ours: the handler answers that.
+		}
 		if err != nil {
-			// Not there, or no ARN of ours: the handler answers that.
-			if public(err) != err {
-				return public(err)
-			}
-			return nil
+			return public(err) // Nobody can tell its tags, which may deny.
 		}
-		for _, k := range slices.Sorted(maps.Keys(meta.Tags)) {
-			r.Keys = append(r.Keys, awsapi.Key{Name: tagKey("ResourceTag", k), Values: []string{meta.Tags[k]}})
-		}
+		r.Keys = tagKeys("ResourceTag", meta.Tags)
 		joins, err := s.joinKeys(tx, s.scope(ctx), meta.ID)
 		r.Keys = append(r.Keys, joins...)
 		return err

@@ -3,7 +3,6 @@ package lattice
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/fault"
@@ -202,7 +201,7 @@ func (s *Service) tagged(tx *store.Tx, scope model.Scope, arn string) (meta *mod
 	kind := strings.Join(every(path, 0), "/")
 	ids := every(path, 1)
 	switch {
-	case parts[3] != scope.Region || len(path)%2 != 0:
+	case parts[1] != scope.Partition || parts[3] != scope.Region || len(path)%2 != 0:
 	case kind == "servicenetwork":
 		return record(tx, model.ServiceNetworks, scope, func(r *model.ServiceNetwork) *model.Meta { return &r.Meta }, typeNetwork, arn, ids)
 	case kind == "service":
@@ -320,6 +319,3 @@ func (s *Service) portProblem(tx *store.Tx, meta *model.Meta, tags map[string]st
 	}
 	return nil
 }
-
-// tagKeys makes the keys aws:ResourceTag/k of a record.
-func tagKey(family, key string) string { return fmt.Sprintf("aws:%s/%s", family, key) }

@@ -57,8 +57,10 @@ type world struct {
 	t       *testing.T
 	account string
 	vpc     string
-	// asked holds the resources of every call that was authorized.
-	mu    sync.Mutex
+	mu      sync.Mutex
+	// calls holds the last call of each operation that was authorized, asked its
+	// resources.
+	calls map[string]*awsapi.Call
 	asked map[string][]awsapi.Resource
 	time  time.Time
 }
@@ -75,7 +77,7 @@ func (w *world) Authenticate(context.Context, *inbound.Request, []byte, awsapi.E
 func (w *world) Authorize(_ context.Context, c *awsapi.Call) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asked[c.Operation.Name] = c.Resources
+	w.asked[c.Operation.Name], w.calls[c.Operation.Name] = c.Resources, c
 	return nil
 }
 
@@ -104,7 +106,7 @@ func (o *once) Once(ctx context.Context, t *awsapi.Token, call func(context.Cont
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{
-		t: t, account: fmt.Sprintf("%012d", 100000000000+accounts.Add(1)), asked: map[string][]awsapi.Resource{},
+		t: t, account: fmt.Sprintf("%012d", 100000000000+accounts.Add(1)), asked: map[string][]awsapi.Resource{}, calls: map[string]*awsapi.Call{},
 		time: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC),
 	}
 	w.vpc = model.DefaultVPC(w.account, region, w.time).ID

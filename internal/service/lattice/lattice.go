@@ -150,13 +150,15 @@ func words(kind string) string {
 }
 
 // identify turns an identifier, an id or an ARN, into an id of this scope. An ARN
-// of another account or region names nothing here.
+// of another account or region names nothing here. Every part of it counts: the
+// caller was authorized for the ARN as it is, so one that is not the resource's own
+// must not lead to it.
 func identify(scope model.Scope, kind, identifier string) (string, error) {
 	if !strings.HasPrefix(identifier, "arn:") {
 		return identifier, nil
 	}
 	parts := strings.SplitN(identifier, ":", 6)
-	if len(parts) != 6 || parts[3] != scope.Region || parts[4] != scope.Account {
+	if len(parts) != 6 || parts[1] != scope.Partition || parts[2] != model.LatticeService || parts[3] != scope.Region || parts[4] != scope.Account {
 		return "", notFound(kind, identifier)
 	}
 	return parts[5][strings.LastIndexByte(parts[5], '/')+1:], nil

@@ -2,7 +2,6 @@ package lattice
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/latchwork/latchwork/internal/fault"
@@ -66,8 +65,12 @@ func priorityClaim(l *model.Listener) string { return "rulepriority/" + l.Servic
 
 func claimPriority(tx *store.Tx, scope model.Scope, l *model.Listener, r *model.Rule) error {
 	return claim(tx, scope, priorityClaim(l), fmt.Sprint(r.Priority), r.ID, func(holder string) error {
-		return conflict(typeRule, holder, "Rule %s of listener %s has priority %d already", holder, l.ID, r.Priority)
+		return priorityTaken(l, r, holder)
 	})
+}
+
+func priorityTaken(l *model.Listener, r *model.Rule, holder string) *fault.Error {
+	return conflict(typeRule, holder, "Rule %s of listener %s has priority %d already", holder, l.ID, r.Priority)
 }
 
 // CreateRule implements vpc-lattice:CreateRule.
@@ -224,55 +227,6 @@ func (s *Service) UpdateRule(ctx context.Context, in *wire.UpdateRuleRequest) (*
 	return &wire.UpdateRuleResponse{
 		Action: r.Action, Arn: &r.ARN, Id: &r.ID, IsDefault: new(false), Match: r.Match, Name: &r.Name, Priority: &r.Priority,
 	}, nil
-}
-
-// BatchUpdateRule implements vpc-lattice:BatchUpdateRule. Rules that fail are
-// reported and the others changed; priorities must be unique when all is done, so
-// that two rules can change places.
-func (s *Service) BatchUpdateRule(ctx context.Context, in *wire.BatchUpdateRuleRequest) (*wire.BatchUpdateRuleResponse, error) {
-	scope := s.scope(ctx)
-	var out *wire.BatchUpdateRuleResponse
-	err := s.update(ctx, func(tx *store.Tx) error {
-		out = &wire.BatchUpdateRuleResponse{Successful: []wire.RuleUpdateSuccess{}, Unsuccessful: []wire.RuleUpdateFailure{}}
-		v, l, _, err := s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier)
-		if err != nil {
-			return err
-		}
-		var changed []*model.Rule
-		for _, u := range in.Rules {
-			before, after, err := s.changed(tx, scope, v, l, u)
-			var public *fault.Error
-			if errors.As(err, &public) {
-				out.Unsuccessful = append(out.Unsuccessful, wire.RuleUpdateFailure{
-					RuleIdentifier: u.RuleIdentifier, FailureCode: &public.Code, FailureMessage: &public.Message,
-				})
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := release(tx, scope, priorityClaim(l), fmt.Sprint(before.Priority)); err != nil {
-				return err
-			}
-			changed = append(changed, after)
-		}
-		for _, r := range changed {
-			if err := claimPriority(tx, scope, l, r); err != nil {
-				return err
-			}
-			if err := model.Rules.Put(tx, scope.Key(v.ID, l.ID, r.ID), r); err != nil {
-				return err
-			}
-			out.Successful = append(out.Successful, wire.RuleUpdateSuccess{
-				Action: r.Action, Arn: &r.ARN, Id: &r.ID, IsDefault: new(false), Match: r.Match, Name: &r.Name, Priority: &r.Priority,
-			})
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 // DeleteRule implements vpc-lattice:DeleteRule.
