@@ -103,7 +103,7 @@ func (s *Service) ListServiceNetworkServiceAssociations(ctx context.Context, in 
 	scope := s.scope(ctx)
 	read := func(tx *store.Tx) ([]*joined, error) {
 		found, err := all(model.ServiceAssociations, scope.Prefix(), func(a *model.ServiceAssociation) bool {
-			return names(scope, in.ServiceIdentifier, a.Service) && names(scope, in.ServiceNetworkIdentifier, a.Network)
+			return names(scope, typeService, in.ServiceIdentifier, a.Service) && names(scope, typeNetwork, in.ServiceNetworkIdentifier, a.Network)
 		})(tx)
 		if err != nil {
 			return nil, err
@@ -132,11 +132,11 @@ func (s *Service) ListServiceNetworkServiceAssociations(ctx context.Context, in 
 }
 
 // names tells whether an identifier, if there is one, names id.
-func names(scope model.Scope, identifier *string, id string) bool {
+func names(scope model.Scope, kind string, identifier *string, id string) bool {
 	if identifier == nil {
 		return true
 	}
-	named, err := identify(scope, "", *identifier)
+	named, err := identify(scope, kind, *identifier)
 	return err == nil && named == id
 }
 

@@ -149,11 +149,18 @@ func words(kind string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// identify turns an identifier, an id or an ARN, into an id of this scope. An ARN
-// of another account or region names nothing here. Every part of it counts: the
-// caller was authorized for the ARN as it is, so one that is not the resource's own
-// must not lead to it.
-func identify(scope model.Scope, kind, identifier string) (string, error) {
+// kindPaths are the words in the ARNs of each kind of resource.
+var kindPaths = map[string]string{
+	typeNetwork: "servicenetwork", typeService: "service", typeListener: "service/listener", typeRule: "service/listener/rule",
+	typeTargetGroup: "targetgroup", typeServiceAssociation: "servicenetworkserviceassociation",
+	typeVPCAssociation: "servicenetworkvpcassociation",
+}
+
+// identify turns an identifier, an id or an ARN, into an id of this scope; parents
+// are the ids above it. An ARN of another account or region names nothing here.
+// Every part of it counts: the caller was authorized for the ARN as it is, so one
+// that is not the resource's own must not lead to it.
+func identify(scope model.Scope, kind, identifier string, parents ...string) (string, error) {
 	if !strings.HasPrefix(identifier, "arn:") {
 		return identifier, nil
 	}
@@ -161,12 +168,17 @@ func identify(scope model.Scope, kind, identifier string) (string, error) {
 	if len(parts) != 6 || parts[1] != scope.Partition || parts[2] != model.LatticeService || parts[3] != scope.Region || parts[4] != scope.Account {
 		return "", notFound(kind, identifier)
 	}
-	return parts[5][strings.LastIndexByte(parts[5], '/')+1:], nil
+	path := strings.Split(parts[5], "/")
+	ids := every(path, 1)
+	if len(path)%2 != 0 || strings.Join(every(path, 0), "/") != kindPaths[kind] || !slices.Equal(ids[:len(ids)-1], parents) {
+		return "", notFound(kind, identifier)
+	}
+	return ids[len(ids)-1], nil
 }
 
 // find reads a record by its identifier; parents are the ids above it.
 func find[T any](tx *store.Tx, c store.Collection[T], scope model.Scope, kind, identifier string, parents ...string) (*T, string, error) {
-	id, err := identify(scope, kind, identifier)
+	id, err := identify(scope, kind, identifier, parents...)
 	if err != nil {
 		return nil, "", err
 	}

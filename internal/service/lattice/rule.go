@@ -121,7 +121,7 @@ func (s *Service) GetRule(ctx context.Context, in *wire.GetRuleRequest) (*wire.G
 		if err != nil {
 			return err
 		}
-		id, err := identify(scope, typeRule, *in.RuleIdentifier)
+		id, err := identify(scope, typeRule, *in.RuleIdentifier, v.ID, l.ID)
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (s *Service) ListRules(ctx context.Context, in *wire.ListRulesRequest) (*wi
 
 // changed is a rule after an update; members that are not sent keep their value.
 func (s *Service) changed(tx *store.Tx, scope model.Scope, v *model.Service, l *model.Listener, u wire.RuleUpdate) (before, after *model.Rule, err error) {
-	id, err := identify(scope, typeRule, *u.RuleIdentifier)
+	id, err := identify(scope, typeRule, *u.RuleIdentifier, v.ID, l.ID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -237,7 +237,7 @@ func (s *Service) DeleteRule(ctx context.Context, in *wire.DeleteRuleRequest) (*
 		if err != nil {
 			return err
 		}
-		id, err := identify(scope, typeRule, *in.RuleIdentifier)
+		id, err := identify(scope, typeRule, *in.RuleIdentifier, v.ID, l.ID)
 		if err != nil {
 			return err
 		}

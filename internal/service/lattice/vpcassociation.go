@@ -85,7 +85,7 @@ func (s *Service) ListServiceNetworkVpcAssociations(ctx context.Context, in *wir
 	scope := s.scope(ctx)
 	read := func(tx *store.Tx) ([]*entered, error) {
 		found, err := all(model.VPCAssociations, scope.Prefix(), func(a *model.VPCAssociation) bool {
-			return names(scope, in.ServiceNetworkIdentifier, a.Network) && (in.VpcIdentifier == nil || a.VPC == *in.VpcIdentifier)
+			return names(scope, typeNetwork, in.ServiceNetworkIdentifier, a.Network) && (in.VpcIdentifier == nil || a.VPC == *in.VpcIdentifier)
 		})(tx)
 		if err != nil {
 			return nil, err
