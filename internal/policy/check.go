@@ -18,10 +18,13 @@ func (p *parser) check(d *Document) *Error {
 			return p.say(s.Offset, textSids, fmt.Sprintf("Statement IDs must be unique: %s is there twice", s.Sid))
 		}
 		sids[s.Sid] = true
-		for _, check := range []func(*Statement) *Error{p.checkPrincipal, p.checkActions, p.checkResources, p.checkConditions} {
+		for _, check := range []func(*Statement) *Error{p.checkPrincipal, p.checkActions, p.checkResources} {
 			if err := check(s); err != nil {
 				return err
 			}
+		}
+		if err := p.checkConditions(s, d.variables()); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -228,7 +231,7 @@ func (p *parser) checkResource(r Text) *Error {
 	return nil
 }
 
-func (p *parser) checkConditions(s *Statement) *Error {
+func (p *parser) checkConditions(s *Statement, variables bool) *Error {
 	for i := range s.Conditions {
 		c := &s.Conditions[i]
 		op, _ := parseOperator(c.Operator)
@@ -237,7 +240,7 @@ func (p *parser) checkConditions(s *Statement) *Error {
 				fmt.Sprintf("Invalid condition in policy: the key %q has no prefix such as aws: or vpc-lattice-svcs:", c.Key))
 		}
 		for _, v := range c.Values {
-			if reason := op.badOperand(v.Text); reason != "" {
+			if reason := op.badOperand(v.Text, variables); reason != "" {
 				return p.say(v.Offset, textLegacy, fmt.Sprintf("Invalid condition in policy: %s of %s: %q %s", c.Operator, c.Key, v.Text, reason))
 			}
 		}

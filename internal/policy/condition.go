@@ -20,7 +20,7 @@ type operand struct {
 	pattern  pattern
 	arn      arnPattern
 	number   number
-	date     int64
+	date     instant
 	prefix   netip.Prefix
 	template template // not nil: the value depends on the request
 }
@@ -64,7 +64,8 @@ func compileOperand(op operator, text string, variables bool) operand {
 }
 
 // holds tells whether the condition holds for a request. deny is the effect of
-// its statement; it matters only for a key that came more than once.
+// its statement: it decides where a key came more than once, and where nobody can
+// say whether the condition holds. Then a Deny does and an Allow does not.
 func (c *condition) holds(keys Keys, deny bool) bool {
 	v, present := keys.Lookup(&c.key)
 	switch c.set {
@@ -72,12 +73,12 @@ func (c *condition) holds(keys Keys, deny bool) bool {
 	// empty key ForAllValues is true and ForAnyValue is false, whatever the base
 	// operator, and IfExists changes nothing.
 	case forAll:
-		return !present || c.all(keys, v)
+		return !present || c.all(keys, v, deny)
 	case forAny:
-		return present && c.any(keys, v)
+		return present && c.any(keys, v, deny)
 	}
 	if c.family == familyNull {
-		return c.null(present && !(v.One == "" && !v.List && !v.Repeated))
+		return c.null(present && !v.empty())
 	}
 	switch {
 	case !present:
@@ -91,19 +92,19 @@ func (c *condition) holds(keys Keys, deny bool) bool {
 	case v.Repeated:
 		return c.repeated(keys, v, deny)
 	default:
-		return c.test(keys, v.One)
+		return c.test(keys, v.One, deny)
 	}
 }
 
 // all tells whether every value passes; true for none. An empty text counts as
 // no value.
 // Source: IUG, "Set operators": "a null data set such as an empty string".
-func (c *condition) all(keys Keys, v Values) bool {
+func (c *condition) all(keys Keys, v Values, deny bool) bool {
 	if !v.List && !v.Repeated {
-		return v.One == "" || c.test(keys, v.One)
+		return v.One == "" || c.test(keys, v.One, deny)
 	}
 	for _, one := range v.Many {
-		if one != "" && !c.test(keys, one) {
+		if one != "" && !c.test(keys, one, deny) {
 			return false
 		}
 	}
@@ -111,12 +112,12 @@ func (c *condition) all(keys Keys, v Values) bool {
 }
 
 // any tells whether some value passes; false for none.
-func (c *condition) any(keys Keys, v Values) bool {
+func (c *condition) any(keys Keys, v Values, deny bool) bool {
 	if !v.List && !v.Repeated {
-		return v.One != "" && c.test(keys, v.One)
+		return v.One != "" && c.test(keys, v.One, deny)
 	}
 	for _, one := range v.Many {
-		if one != "" && c.test(keys, one) {
+		if one != "" && c.test(keys, one, deny) {
 			return true
 		}
 	}
@@ -126,11 +127,11 @@ func (c *condition) any(keys Keys, v Values) bool {
 // repeated evaluates a key that came more than once under an operator for one
 // value: the joined value and each single one count.
 func (c *condition) repeated(keys Keys, v Values, deny bool) bool {
-	if c.test(keys, v.One) == deny {
+	if c.test(keys, v.One, deny) == deny {
 		return deny
 	}
 	for _, one := range v.Many {
-		if c.test(keys, one) == deny {
+		if c.test(keys, one, deny) == deny {
 			return deny
 		}
 	}
@@ -148,14 +149,14 @@ func (c *condition) null(present bool) bool {
 
 // test evaluates one value that is present. Operands of a positive operator are
 // alternatives; a negated operator holds if none of them matches.
-func (c *condition) test(keys Keys, value string) bool {
+func (c *condition) test(keys Keys, value string, deny bool) bool {
 	switch c.family {
 	case familyNull:
 		return c.null(true)
 	case familyNumeric:
 		n, ok := parseNumber(value)
 		if !ok {
-			return false // Negated too: what is no number cannot be compared.
+			return deny // Negated or not: what is no number cannot be compared.
 		}
 		for i := range c.operands {
 			if c.relation.holds(n.compare(c.operands[i].number)) {
@@ -166,10 +167,10 @@ func (c *condition) test(keys Keys, value string) bool {
 	case familyDate:
 		d, ok := parseDate(value)
 		if !ok {
-			return false
+			return deny
 		}
 		for i := range c.operands {
-			if c.relation.holds(order(d, c.operands[i].date)) {
+			if c.relation.holds(d.compare(c.operands[i].date)) {
 				return !c.negated
 			}
 		}
@@ -177,7 +178,7 @@ func (c *condition) test(keys Keys, value string) bool {
 	case familyIP:
 		a, err := netip.ParseAddr(value)
 		if err != nil {
-			return false
+			return deny
 		}
 		a = a.Unmap().WithZone("")
 		for i := range c.operands {

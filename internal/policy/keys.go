@@ -173,6 +173,20 @@ type Values struct {
 	Repeated bool
 }
 
+// empty tells whether there is no value but empty texts, which some operators take
+// for no value at all.
+func (v *Values) empty() bool {
+	if !v.List && !v.Repeated {
+		return v.One == ""
+	}
+	for _, one := range v.Many {
+		if one != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // Single is one value.
 func Single(v string) Values { return Values{One: v} }
 

@@ -2,10 +2,7 @@ package policy
 
 import (
 	"encoding/base64"
-	"net/netip"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // family is what an operator compares.
@@ -103,8 +100,9 @@ func parseOperator(name string) (operator, bool) {
 	return op, true
 }
 
-// badOperand says what is wrong with a value in a policy, or nothing.
-func (o operator) badOperand(text string) string {
+// badOperand says what is wrong with a value in a policy, or nothing. variables
+// says whether ${…} stands for a value in the document.
+func (o operator) badOperand(text string, variables bool) string {
 	switch o.family {
 	case familyDate:
 		if _, ok := parseDate(text); !ok {
@@ -116,10 +114,14 @@ func (o operator) badOperand(text string) string {
 		}
 	case familyNumeric:
 		if _, ok := parseNumber(text); !ok {
-			return "is no number"
+			return "is no number, for example 80 or -2.5"
 		}
 	case familyBool, familyNull:
-		if !strings.EqualFold(text, "true") && !strings.EqualFold(text, "false") && !strings.Contains(text, "${") {
+		if strings.EqualFold(text, "true") || strings.EqualFold(text, "false") {
+			return ""
+		}
+		// Source: IUG, "IAM policy elements: Variables and tags": Null takes none.
+		if o.family == familyNull || !variables || !strings.Contains(text, "${") {
 			return "is neither true nor false"
 		}
 	case familyBinary:
@@ -128,93 +130,4 @@ func (o operator) badOperand(text string) string {
 		}
 	}
 	return ""
-}
-
-// number is an integer, or where that is not enough a float.
-type number struct {
-	whole   int64
-	float   float64
-	isWhole bool
-}
-
-func parseNumber(s string) (number, bool) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return number{whole: n, float: float64(n), isWhole: true}, true
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	return number{float: f}, err == nil && f == f
-}
-
-func (n number) compare(m number) int {
-	if n.isWhole && m.isWhole {
-		return order(n.whole, m.whole)
-	}
-	return order(n.float, m.float)
-}
-
-func order[T int64 | float64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-func (r relation) holds(cmp int) bool {
-	switch r {
-	case less:
-		return cmp < 0
-	case lessEqual:
-		return cmp <= 0
-	case greater:
-		return cmp > 0
-	case greaterEqual:
-		return cmp >= 0
-	}
-	return cmp == 0
-}
-
-// dateForms are the forms of W3C's profile of ISO 8601, with the zone left out
-// too, which stands for UTC.
-var dateForms = []string{
-	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
-	"2006-01-02", "2006-01", "2006-01-02T15:04:05.999999999Z0700", "20060102T150405Z",
-}
-
-// parseDate reads a date in nanoseconds since 1970. A text with '-' or 'T' is ISO
-// 8601, any other is seconds.
-// Source: PMapper's comparison with AWS's policy simulator.
-func parseDate(s string) (int64, bool) {
-	if i := strings.IndexAny(s, "-T"); i > 0 {
-		for _, form := range dateForms {
-			if t, err := time.Parse(form, s); err == nil {
-				return t.UnixNano(), true
-			}
-		}
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || n > 1<<33 {
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || f < 0 || f > 1<<33 {
-			return 0, false
-		}
-		return int64(f * 1e9), true
-	}
-	return n * 1e9, true
-}
-
-func parseCIDR(s string) (netip.Prefix, bool) {
-	if strings.Contains(s, "/") {
-		p, err := netip.ParsePrefix(s)
-		return p.Masked(), err == nil
-	}
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, false
-	}
-	a = a.Unmap()
-	return netip.PrefixFrom(a, a.BitLen()), true
 }
