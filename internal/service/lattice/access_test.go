@@ -134,7 +134,7 @@ func TestOnlyItsOwnARN(t *testing.T) {
 	a := must[*vpclattice.CreateServiceNetworkServiceAssociationOutput](w)(w.CreateServiceNetworkServiceAssociation(ctx, &vpclattice.CreateServiceNetworkServiceAssociationInput{ServiceIdentifier: v.Id, ServiceNetworkIdentifier: n.Id}))
 	for name, change := range map[string][2]string{
 		"partition": {"arn:aws:", "arn:aws-cn:"},
-		"region": {":" + region + ":", ":eu-west-1:"}, "account": {":" + w.account + ":", ":999999999999:"},
+		"region":    {":" + region + ":", ":eu-west-1:"}, "account": {":" + w.account + ":", ":999999999999:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			other := func(arn *string) *string { return aws.String(strings.Replace(*arn, change[0], change[1], 1)) }

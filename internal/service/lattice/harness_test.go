@@ -138,6 +138,17 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	return w
 }
 
+// register stores a VPC as EC2's CreateVpc does.
+func (w *world) register(id string) {
+	w.t.Helper()
+	_, err := shared.Update(ctx, func(tx *store.Tx) error {
+		return model.VPCs.Put(tx, model.Scope{Account: w.account, Region: region}.Key(id), &model.VPC{Meta: model.Meta{ID: id, Account: w.account, Region: region}})
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *world) wait(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -179,6 +190,9 @@ func mustRefuse[Out any](w *world, code string, call func(context.Context) (Out,
 		w.t.Errorf("a refused call changed the store:\n%s\nbefore:\n%s", after, before)
 	}
 }
+
+// asError is errors.As under a name that reads in a condition.
+func asError[E error](err error, target *E) bool { return errors.As(err, target) }
 
 // must gives the result of a call that has to succeed.
 func must[Out any](w *world) func(Out, error) Out {
