@@ -8,14 +8,13 @@ import "strings"
 type arnPattern struct {
 	// whole is used where no wildcard is in the first five parts: then matching
 	// the text as one gives the same.
-	whole  pattern
-	parts  *[6]pattern
-	never  bool // fewer than six parts, where that is no pattern
-	source string
+	whole pattern
+	parts *[6]pattern
+	never bool // fewer than six parts: it is the pattern of no ARN
 }
 
 func compileARN(text string) arnPattern {
-	p := arnPattern{source: text}
+	var p arnPattern
 	if text == "*" {
 		p.whole = compilePattern("*", false)
 		return p
@@ -56,26 +55,6 @@ func (p *arnPattern) match(arn string) bool {
 
 func isARN(s string) bool {
 	return strings.HasPrefix(s, "arn:") && strings.Count(s, ":") >= 5
-}
-
-// matchARNTokens is arnPattern.match for a pattern with variables.
-func matchARNTokens(pattern []token, arn string) bool {
-	rest := arn
-	for range 5 {
-		end := -1
-		for j, t := range pattern {
-			if t == ':' {
-				end = j
-				break
-			}
-		}
-		part, after, ok := strings.Cut(rest, ":")
-		if end < 0 || !ok || !globTokens(pattern[:end], part) {
-			return false
-		}
-		pattern, rest = pattern[end+1:], after
-	}
-	return globTokens(pattern, rest)
 }
 
 // pad completes a short resource ARN with parts that match everything.

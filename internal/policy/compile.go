@@ -25,13 +25,6 @@ type statement struct {
 	conditions   []condition
 }
 
-// resource is one entry of Resource or NotResource.
-type resource struct {
-	arn      arnPattern
-	glob     pattern // for auth policies, which match the text as one
-	template template
-}
-
 // Compile makes a document ready. It fails for nothing that Parse accepts; the
 // error is for rules that only the whole document shows.
 func Compile(d *Document) (*Compiled, error) {
@@ -84,40 +77,6 @@ func compileStatement(d *Document, src *Statement) statement {
 		s.conditions = append(s.conditions, compileCondition(&src.Conditions[i], d.variables()))
 	}
 	return s
-}
-
-func compileResource(d *Document, text string) resource {
-	var r resource
-	text = pad(d.Kind, text)
-	if d.variables() {
-		r.template = parseTemplate(text, true)
-	}
-	if d.Kind == AuthPolicy {
-		r.glob = compilePattern(text, false)
-	} else {
-		r.arn = compileARN(text)
-	}
-	return r
-}
-
-// match tells whether the entry matches. known is false if a variable of it has
-// no value: then it matches nothing, and NotResource must not turn that round.
-func (r *resource) match(kind Kind, keys Keys, arn string) (matched, known bool) {
-	if r.template != nil {
-		var buf [256]token
-		tokens, ok := r.template.resolve(keys, buf[:0])
-		if !ok {
-			return false, false
-		}
-		if kind == AuthPolicy {
-			return globTokens(tokens, arn), true
-		}
-		return matchARNTokens(tokens, arn), true
-	}
-	if kind == AuthPolicy {
-		return r.glob.match(arn), true
-	}
-	return r.arn.match(arn), true
 }
 
 // principals are the entries of Principal or NotPrincipal.

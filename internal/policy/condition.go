@@ -50,6 +50,9 @@ func compileOperand(op operator, text string, variables bool) operand {
 		o.pattern = compilePattern(text, false)
 	case familyARN:
 		o.arn = compileARN(text)
+		if o.template != nil {
+			o.arn = arnPattern{never: !o.template.isARN()}
+		}
 	case familyNumeric:
 		o.number, _ = parseNumber(text)
 	case familyDate:
@@ -195,54 +198,79 @@ func (c *condition) test(keys Keys, value string, deny bool) bool {
 		}
 	}
 	for i := range c.operands {
-		if c.matches(&c.operands[i], keys, value) {
+		matched, sure := c.matches(&c.operands[i], keys, value)
+		if !sure {
+			// Nobody can say, so whichever is the answer that denies.
+			matched = deny != c.negated
+		}
+		if matched {
 			return !c.negated
 		}
 	}
 	return c.negated
 }
 
-// matches compares one value with one operand of a family of texts.
-func (c *condition) matches(o *operand, keys Keys, value string) bool {
+// matches compares one value with one operand of a family of texts; sure is false
+// if nobody can say whether they match.
+func (c *condition) matches(o *operand, keys Keys, value string) (matched, sure bool) {
+	if o.arn.never {
+		// It is the ARN of nothing, so it matches nothing. Its negation says nothing
+		// either.
+		return false, !c.negated
+	}
 	if o.template != nil {
-		var buf [128]token
-		tokens, ok := o.template.resolve(keys, buf[:0])
-		if !ok {
-			return false
-		}
-		switch c.family {
-		case familyStringFold, familyBool:
-			return foldTokens(tokens) == strings.ToLower(value)
-		case familyARN:
-			return matchARNTokens(tokens, value)
-		default:
-			return globTokens(tokens, value)
-		}
+		return c.matchesTemplate(o.template, keys, value)
 	}
 	switch c.family {
 	case familyString:
-		return value == o.text
+		return value == o.text, true
 	case familyStringFold:
-		return strings.ToLower(value) == o.text
+		return equalLower(o.text, value), true
 	case familyLike:
-		return o.pattern.match(value)
+		return o.pattern.match(value), true
 	case familyARN:
-		return o.arn.match(value)
+		return o.arn.match(value), true
 	case familyBool:
 		// Source: PMapper's comparison with AWS's policy simulator: false stands for
 		// everything that is not true.
-		return strings.EqualFold(value, "true") == (o.text == "true")
+		return strings.EqualFold(value, "true") == (o.text == "true"), true
 	case familyBinary:
 		raw, err := base64.StdEncoding.DecodeString(value)
-		return err == nil && string(raw) == o.text
+		return err == nil && string(raw) == o.text, err == nil
 	}
-	return false
+	return false, false
 }
 
-func foldTokens(tokens []token) string {
-	b := make([]byte, len(tokens))
-	for i, t := range tokens {
-		b[i] = byte(t)
+func (c *condition) matchesTemplate(t template, keys Keys, value string) (matched, sure bool) {
+	var buf [128]token
+	tokens, state := t.resolve(keys, buf[:0])
+	if state == unset {
+		return false, true
 	}
-	return strings.ToLower(string(b))
+	switch c.family {
+	case familyStringFold:
+		if state == ambiguous {
+			return false, false
+		}
+		text, ok := lowerTokens(tokens)
+		return ok && equalLower(text, value), true
+	case familyBool:
+		text, _ := lowerTokens(tokens)
+		if state == ambiguous || text != "true" && text != "false" {
+			return false, false
+		}
+		return strings.EqualFold(value, "true") == (text == "true"), true
+	case familyARN:
+		if t.alone() {
+			matched = globTokens(tokens, value)
+		} else {
+			matched = matchARNTokens(tokens, value)
+		}
+	default:
+		matched = globTokens(tokens, value)
+	}
+	if state == ambiguous {
+		return false, !matched
+	}
+	return matched, true
 }

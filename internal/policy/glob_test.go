@@ -1,31 +1,51 @@
 package policy
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
 
-// naive is the definition of a glob, written to be read.
-func naive(pattern, s string) bool {
+// naive is the definition of a glob on characters, written to be read.
+func naive(pattern, s []string) bool {
 	switch {
-	case pattern == "":
-		return s == ""
-	case pattern[0] == '*':
-		return naive(pattern[1:], s) || s != "" && naive(pattern, s[1:])
-	case s == "":
+	case len(pattern) == 0:
+		return len(s) == 0
+	case pattern[0] == "*":
+		return naive(pattern[1:], s) || len(s) > 0 && naive(pattern, s[1:])
+	case len(s) == 0:
 		return false
 	default:
-		return (pattern[0] == '?' || pattern[0] == s[0]) && naive(pattern[1:], s[1:])
+		return (pattern[0] == "?" || pattern[0] == s[0]) && naive(pattern[1:], s[1:])
 	}
 }
 
+// characters splits a text; a byte that is not UTF-8 is a character.
+func characters(s string) []string {
+	var out []string
+	for s != "" {
+		_, n := utf8.DecodeRuneInString(s)
+		out, s = append(out, s[:n]), s[n:]
+	}
+	return out
+}
+
 func FuzzGlob(f *testing.F) {
-	for _, seed := range [][2]string{{"*", ""}, {"a*b", "axxb"}, {"?", "x"}, {"*a*a*", "banana"}, {"a**b?", "abbc"}, {"", ""}} {
+	for _, seed := range [][2]string{
+		{"*", ""}, {"a*b", "axxb"}, {"?", "x"}, {"*a*a*", "banana"}, {"a**b?", "abbc"}, {"", ""},
+		{"a?", "aé"}, {"*??", "€"}, {"?*é", "\xc3é"}, {"*?\ufffd", "a\xff"},
+	} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, s string) {
 		if len(pattern) > 12 || len(s) > 24 {
 			return // The naive one takes exponential time.
 		}
-		want := naive(pattern, s)
-		if got := glob(pattern, s, false); got != want {
+		if !utf8.ValidString(pattern) {
+			return // JSON has none.
+		}
+		want := naive(characters(pattern), characters(s))
+		if got := Glob(pattern, s); got != want {
 			t.Errorf("glob(%q, %q) = %t", pattern, s, got)
 		}
 		p := compilePattern(pattern, false)
@@ -40,11 +60,29 @@ func FuzzGlob(f *testing.F) {
 				c = tokenStar
 			case '?':
 				c = tokenAny
+			case ':':
+				c = tokenColon // As if it came with a variable.
 			}
 			tokens = append(tokens, c)
 		}
 		if got := globTokens(tokens, s); got != want {
 			t.Errorf("tokens %q on %q = %t", pattern, s, got)
+		}
+	})
+}
+
+// FuzzEqualLower holds the comparison without case against its definition.
+func FuzzEqualLower(f *testing.F) {
+	for _, seed := range [][2]string{{"Anonymous", "anonymous"}, {"ß", "SS"}, {"É", "é"}, {"\u212a", "k"}, {"ſ", "s"}, {"\ufffd", "\xff"}, {"", ""}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, operand, value string) {
+		if !utf8.ValidString(operand) {
+			return
+		}
+		want := utf8.ValidString(value) && strings.ToLower(operand) == strings.ToLower(value)
+		if got := equalLower(strings.ToLower(operand), value); got != want {
+			t.Errorf("%q and %q: %t", operand, value, got)
 		}
 	})
 }

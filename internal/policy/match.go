@@ -107,19 +107,3 @@ func (s *statement) principal(r *Request, deny bool) (bool, Grade) {
 	}
 	return grade == GradeNone || r.HasBoundary, GradeDirect
 }
-
-func (s *statement) resource(kind Kind, r *Request, deny bool) bool {
-	if s.anyResource {
-		return true
-	}
-	for i := range s.resources {
-		matched, known := s.resources[i].match(kind, r.Keys, r.Resource)
-		if !known && s.notResources {
-			return deny // Fail closed: nobody can say what is excepted.
-		}
-		if matched {
-			return !s.notResources
-		}
-	}
-	return s.notResources
-}
