@@ -103,6 +103,7 @@ func (v *Verifier) CanonicalRequest(r *inbound.Request, s *Signature, want Expec
 		return ""
 	}
 	hidden := *r
+	hidden.Target = hideToken(r.Target)
 	hidden.Headers = slices.Clone(r.Headers)
 	for i := range hidden.Headers {
 		if hidden.Headers[i].Name == "x-amz-security-token" {
@@ -115,21 +116,29 @@ func (v *Verifier) CanonicalRequest(r *inbound.Request, s *Signature, want Expec
 	return string(x.buf)
 }
 
-// StringToSign is the first three lines of the string to sign; the fourth is the
-// hash of the canonical request.
-func (s *Signature) StringToSign() string {
-	return s.Algorithm + "\n" + s.timeText + "\n" + s.Scope
+// StringToSign is what the verifier signs with the key, for explaining a mismatch.
+func (v *Verifier) StringToSign(r *inbound.Request, s *Signature, want Expect) string {
+	p, err := payload(r, s, want)
+	if err != nil {
+		return ""
+	}
+	x := v.scratch()
+	defer v.free.Put(x)
+	x.canonical(r, s, normalDouble, r.Authority, p)
+	x.toSign(s)
+	return string(x.buf)
 }
 
-// appendValue writes a header's value: trimmed, runs of spaces as one.
+// appendValue writes a header's value: trimmed, runs of spaces and tabs as one
+// space.
 func appendValue(b []byte, value string) []byte {
 	value = strings.Trim(value, " \t")
-	if !strings.Contains(value, "  ") {
+	if !strings.Contains(value, "  ") && !strings.Contains(value, "\t") {
 		return append(b, value...)
 	}
 	space := false
 	for i := range len(value) {
-		if value[i] == ' ' {
+		if value[i] == ' ' || value[i] == '\t' {
 			space = true
 			continue
 		}

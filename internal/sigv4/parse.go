@@ -6,7 +6,6 @@ package sigv4
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +62,7 @@ func Parse(r *inbound.Request) (*Signature, error) {
 		return nil, err
 	}
 	query := r.RawQuery()
-	inQuery := strings.Contains(query, "X-Amz-") && attemptsPresign(query)
+	inQuery := attemptsPresign(query)
 	switch {
 	case inHeader && inQuery:
 		return nil, failf(Malformed, "the request has a signature both in the Authorization header and in the query string: send one")
@@ -84,8 +83,8 @@ func authorizationHeader(r *inbound.Request) (value string, found bool, err erro
 			continue
 		}
 		count++
-		if strings.HasPrefix(r.Headers[i].Value, "AWS4-") || strings.HasPrefix(r.Headers[i].Value, "AWS ") {
-			value, found = r.Headers[i].Value, true
+		if v := r.Headers[i].Value; hasPrefixFold(v, "AWS4-") || hasPrefixFold(v, "AWS ") {
+			value, found = v, true
 		}
 	}
 	if found && count > 1 {
@@ -94,21 +93,10 @@ func authorizationHeader(r *inbound.Request) (value string, found bool, err erro
 	return value, found, nil
 }
 
-// attemptsPresign tells whether a query holds a parameter of a signature.
-func attemptsPresign(query string) bool {
-	for _, name := range []string{"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"} {
-		for rest := query; ; {
-			i := strings.Index(rest, name+"=")
-			if i < 0 {
-				break
-			}
-			if i == 0 || rest[i-1] == '&' {
-				return true
-			}
-			rest = rest[i+len(name):]
-		}
-	}
-	return false
+// hasPrefixFold is strings.HasPrefix for the names of schemes, which ignore case: a
+// signature with a misspelt scheme is refused, not taken for no signature.
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 func parseHeader(r *inbound.Request, authorization string) (*Signature, error) {
@@ -207,53 +195,6 @@ func parseTime(text string) (time.Time, error) {
 	return t, nil
 }
 
-func parsePresigned(query string) (*Signature, error) {
-	s := &Signature{Presigned: true}
-	values := map[string]string{}
-	for _, part := range strings.Split(query, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		if !strings.HasPrefix(name, "X-Amz-") {
-			continue
-		}
-		decoded, err := url.QueryUnescape(value)
-		if err != nil {
-			return nil, failf(Malformed, "the query parameter %s is not percent-encoded correctly.", name)
-		}
-		if _, twice := values[name]; twice {
-			return nil, failf(Malformed, "the query parameter %s is there twice.", name)
-		}
-		values[name] = decoded
-	}
-	var missing strings.Builder
-	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
-		if values[name] == "" {
-			missing.WriteString("AWS query-string parameters must include '" + name + "'. ")
-		}
-	}
-	if missing.Len() > 0 {
-		return nil, failf(Malformed, "%s", strings.TrimSpace(missing.String()))
-	}
-	s.Algorithm = values["X-Amz-Algorithm"]
-	if err := checkAlgorithm(s.Algorithm); err != nil {
-		return nil, err
-	}
-	var err error
-	if s.Time, err = parseTime(values["X-Amz-Date"]); err != nil {
-		return nil, err
-	}
-	s.timeText = values["X-Amz-Date"]
-	s.Signature, s.signedList = values["X-Amz-Signature"], values["X-Amz-SignedHeaders"]
-	s.SessionToken = values["X-Amz-Security-Token"]
-	if text, ok := values["X-Amz-Expires"]; ok {
-		d, err := time.ParseDuration(text + "s")
-		if err != nil || d < 0 || d > 7*24*time.Hour || strings.ContainsAny(text, ".+-hmsun") {
-			return nil, failf(Malformed, "X-Amz-Expires must be a number of seconds from 0 to 604800.")
-		}
-		s.Expires = d
-	}
-	return s, s.finish(values["X-Amz-Credential"])
-}
-
 func checkAlgorithm(algorithm string) error {
 	switch algorithm {
 	case AlgorithmHMAC:
@@ -264,8 +205,12 @@ func checkAlgorithm(algorithm string) error {
 	return failf(Malformed, "the signing algorithm is not supported: sign with %s.", AlgorithmHMAC)
 }
 
-// maxSignedHeaders is above the 100 headers that a request may have.
-const maxSignedHeaders = 128
+// maxSignedHeaders is above the 100 headers that a request may have; maxName bounds
+// the parts of a credential, of which keys of the cache are made.
+const (
+	maxSignedHeaders = 128
+	maxName          = 128
+)
 
 // finish checks the parts that both forms have.
 func (s *Signature) finish(credential string) error {
@@ -277,8 +222,11 @@ func (s *Signature) finish(credential string) error {
 	s.Date, end, _ = strings.Cut(s.Scope, "/")
 	s.Region, end, _ = strings.Cut(end, "/")
 	s.Service, end, _ = strings.Cut(end, "/")
-	if s.AccessKeyID == "" || len(s.AccessKeyID) > 128 {
+	if s.AccessKeyID == "" || len(s.AccessKeyID) > maxName {
 		return failf(Malformed, "Credential must begin with an access key id.")
+	}
+	if len(s.Region) > maxName || len(s.Service) > maxName {
+		return failf(BadScope, "Credential should be scoped to a valid region and service.")
 	}
 	if end != terminator {
 		return failf(BadScope, "Credential should be scoped with a valid terminator: 'aws4_request'.")
