@@ -126,7 +126,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	if gaps := binding.Gaps(); len(gaps) > 0 {
 		t.Fatalf("operations without access row: %v", gaps)
 	}
-	api, err := awsapi.New(awsapi.Config{Bindings: []awsapi.Binding{binding}, Authenticator: w, Authorizer: w, Idempotency: &once{known: map[string][2]string{}}})
+	api, err := awsapi.New(awsapi.Config{Log: slog.New(slog.DiscardHandler), Bindings: []awsapi.Binding{binding}, Authenticator: w, Authorizer: w, Idempotency: &once{known: map[string][2]string{}}})
 	if err != nil {
 		t.Fatal(err)
 	}
