@@ -130,6 +130,8 @@ type Text struct {
 type PrincipalEntry struct {
 	Type string
 	Text
+	// Bare is set for one that is written as a text and not in an object.
+	Bare bool
 }
 
 // ConditionEntry is one operator on one key.

@@ -11,6 +11,7 @@ type Warning struct {
 	Sid       string `json:"sid,omitzero"`
 	Code      string `json:"code"`
 	Message   string `json:"message"`
+	Offset    int    `json:"offset"`
 	Line      int    `json:"line"`
 	Column    int    `json:"column"`
 }
@@ -36,9 +37,11 @@ func Lint(d *Document) []Warning {
 	l := linter{doc: d, out: MiscasedKeys(d)}
 	for i := range d.Statements {
 		s := &d.Statements[i]
+		l.principals(s)
 		l.actions(s)
 		l.resources(s)
 		l.conditions(s)
+		l.variables(s)
 		if d.Kind == AuthPolicy && s.Allow {
 			l.everybody(s)
 		}
@@ -52,9 +55,58 @@ type linter struct {
 }
 
 func (l *linter) warn(s *Statement, offset int, code, format string, args ...any) {
-	w := Warning{Statement: s.Index, Sid: s.Sid, Code: code, Message: fmt.Sprintf(format, args...)}
+	w := Warning{Statement: s.Index, Sid: s.Sid, Code: code, Message: fmt.Sprintf(format, args...), Offset: offset}
 	w.Line, w.Column = position(l.doc.Text, offset)
 	l.out = append(l.out, w)
+}
+
+func (l *linter) principals(s *Statement) {
+	if l.doc.Kind != AuthPolicy {
+		return
+	}
+	for _, list := range [][]PrincipalEntry{s.Principals, s.NotPrincipals} {
+		for _, p := range list {
+			switch {
+			case p.Type == "Service" || p.Type == "Federated" || p.Type == "CanonicalUser":
+				l.warn(s, p.Offset, "principal-never-matches", "no caller of a VPC Lattice service is the %s principal %s", p.Type, p.Text.Text)
+			case p.Bare && p.Type == "AWS":
+				l.warn(s, p.Offset, "bare-account", `an account alone is no principal of the policy grammar: write {"AWS":"%s"}`, p.Text.Text)
+			}
+		}
+	}
+}
+
+// variables warns of variables that stand for nothing.
+func (l *linter) variables(s *Statement) {
+	check := func(v Text) {
+		if !strings.Contains(v.Text, "${") {
+			return
+		}
+		if !l.doc.variables() {
+			l.warn(s, v.Offset, "variable-is-text", `%q is compared as it is: variables need "Version": "2012-10-17"`, v.Text)
+			return
+		}
+		for _, p := range parseTemplate(v.Text, false) {
+			switch {
+			case p.variable && (p.key.Text == "" || strings.ContainsAny(p.key.Text, " \t${")):
+				l.warn(s, v.Offset, "bad-variable", "%q has a variable without a name that can be one", v.Text)
+			case p.variable && p.comma && !p.has:
+				l.warn(s, v.Offset, "bad-variable", "the default value of ${%s} in %q needs single quotes: ${%s, 'value'}", p.key.Text, v.Text, p.key.Text)
+			case p.variable && lists[p.key.Name]:
+				l.warn(s, v.Offset, "bad-variable", "%s is a list and has no one value to put in the place of ${%s}", p.key.Text, p.key.Text)
+			}
+		}
+	}
+	for _, list := range [][]Text{s.Resources, s.NotResources} {
+		for _, r := range list {
+			check(r)
+		}
+	}
+	for i := range s.Conditions {
+		for _, v := range s.Conditions[i].Values {
+			check(v)
+		}
+	}
 }
 
 // svcsActions are the actions of the data plane.
@@ -98,7 +150,12 @@ func (l *linter) conditions(s *Statement) {
 		c := &s.Conditions[i]
 		k := ParseKey(c.Key)
 		op, _ := parseOperator(c.Operator)
+		if op.family == familyARN {
+			l.arns(s, c)
+		}
 		switch {
+		case lists[k.Name] && op.set == noSet && op.family != familyNull:
+			l.warn(s, c.Offset, "list-key", "%s is a list, which %s never matches: write ForAnyValue:%s or ForAllValues:%s", c.Key, c.Operator, c.Operator, c.Operator)
 		case strings.HasPrefix(k.Name, "vpc-lattice-svcs:") && k.ID == Other:
 			l.warn(s, c.Offset, "unknown-key", "there is no condition key %s: it is absent from every request", c.Key)
 		case k.Name == "aws:sourcevpc" || k.Name == "aws:sourcevpce" || k.Name == "aws:vpcsourceip":
@@ -111,6 +168,19 @@ func (l *linter) conditions(s *Statement) {
 			l.warn(s, c.Offset, "multivalued-key", "a query key can come several times: write ForAnyValue:%s or ForAllValues:%s to say what is meant", c.Operator, c.Operator)
 		case op.set == forAll && s.Allow && op.family != familyNull:
 			l.warn(s, c.Offset, "forallvalues-absent", "ForAllValues holds if %s is absent: add a Null condition to an Allow", c.Key)
+		}
+	}
+}
+
+// arns warns of operands of ARN operators that are the ARN of nothing.
+func (l *linter) arns(s *Statement, c *ConditionEntry) {
+	for _, v := range c.Values {
+		t := template(nil)
+		if l.doc.variables() {
+			t = parseTemplate(v.Text, true)
+		}
+		if t == nil && compileARN(v.Text).never || t != nil && !t.isARN() {
+			l.warn(s, v.Offset, "operand-is-no-arn", "%q has not the six parts of an ARN and matches nothing", v.Text)
 		}
 	}
 }

@@ -92,18 +92,3 @@ func (s *statement) action(r *Request) bool {
 	}
 	return s.notActions
 }
-
-func (s *statement) principal(r *Request, deny bool) (bool, Grade) {
-	if s.principals == nil {
-		return true, GradeNone
-	}
-	grade := s.principals.match(r.Principal)
-	if !s.notPrincipal {
-		return grade != GradeNone, grade
-	}
-	if !deny {
-		// Refused when it was stored; one that is stored all the same allows nobody.
-		return false, GradeNone
-	}
-	return grade == GradeNone || r.HasBoundary, GradeDirect
-}

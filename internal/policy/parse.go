@@ -196,7 +196,7 @@ func (p *parser) principals(n *node) ([]PrincipalEntry, *Error) {
 			if n.text == "*" {
 				kind = "*"
 			}
-			return []PrincipalEntry{{kind, Text{n.text, n.offset}}}, nil
+			return []PrincipalEntry{{Type: kind, Text: Text{n.text, n.offset}, Bare: true}}, nil
 		}
 		return nil, p.syntax(n.offset, "Invalid principal in policy: %q must be \"*\" or an object such as {\"AWS\": \"arn:aws:iam::123456789012:role/name\"}", n.text)
 	}
@@ -216,7 +216,7 @@ func (p *parser) principals(n *node) ([]PrincipalEntry, *Error) {
 			return nil, err
 		}
 		for _, v := range values {
-			out = append(out, PrincipalEntry{m.name, v})
+			out = append(out, PrincipalEntry{Type: m.name, Text: v})
 		}
 	}
 	if out == nil {

@@ -93,7 +93,8 @@ type piece struct {
 	variable bool
 	key      Key
 	fallback string
-	has      bool // there is a fallback
+	comma    bool // there is something after the key
+	has      bool // and it is a fallback
 }
 
 // template is a text with policy variables.
@@ -177,7 +178,7 @@ func variable(text string) (name string, size int) {
 func parseVariable(name string) piece {
 	v := piece{variable: true}
 	if key, rest, ok := strings.Cut(name, ","); ok {
-		name = key
+		name, v.comma = key, true
 		rest = strings.TrimSpace(rest)
 		if len(rest) >= 2 && rest[0] == '\'' && rest[len(rest)-1] == '\'' {
 			v.fallback, v.has = rest[1:len(rest)-1], true
