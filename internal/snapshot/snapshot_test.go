@@ -235,6 +235,12 @@ func TestShards(t *testing.T) {
 			}
 			s = next
 		}
+		for k := range s.all {
+			if _, ok := want[k]; !ok {
+				rt.Fatalf("yields %q", k)
+			}
+			break
+		}
 		got := map[string]int{}
 		for k, v := range s.all {
 			got[k] = v
@@ -318,6 +324,17 @@ func TestHostName(t *testing.T) {
 	for in, want := range map[string]string{"A.b": "a.b", "a.b:80": "a.b", "a.b.": "a.b", "[::1]": "[::1]", "[::1]:80": "[::1]", "": ""} {
 		if got := HostName(in); got != want {
 			t.Errorf("HostName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestKeyOfARN(t *testing.T) {
+	for arn, want := range map[string]string{
+		scope.ARN(model.LatticeService, "service/svc-1"): scope.Key("svc-1"),
+		"no ARN": "no ARN",
+	} {
+		if got := keyOfARN(arn); got != want {
+			t.Errorf("the key of %q is %q, want %q", arn, got, want)
 		}
 	}
 }

@@ -53,10 +53,8 @@ func (t *vpcTable) find(region string, a Addresses) (*VPC, bool) {
 			bits = r.bits6
 		}
 		for _, n := range bits {
-			prefix, err := client.Prefix(n)
-			if err != nil {
-				continue
-			}
+			// n fits the family, and a client without an address is in no range.
+			prefix, _ := client.Prefix(n)
 			if vpc, ok := r.prefixes[prefix]; ok {
 				return vpc, true
 			}
@@ -77,7 +75,9 @@ func buildVPCTable(settings *Settings, regions []string, vpcs map[string]*model.
 ) *vpcTable {
 	t := &vpcTable{regions: map[string]*regionVPCs{}, defaults: map[string]*VPC{}}
 	networks := map[string]string{}
-	for _, a := range associations {
+	for _, key := range sortedKeys(associations) {
+		// A VPC has one association; of several the last one counts, always the same.
+		a := associations[key]
 		networks[a.Region+"/"+a.VPC] = a.NetworkARN
 	}
 	of := func(v *model.VPC, evidence string) *VPC {

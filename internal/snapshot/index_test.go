@@ -1,0 +1,492 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
+	"github.com/latchwork/latchwork/internal/store/etcd"
+	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
+)
+
+// world is a store with a publisher that follows it.
+type world struct {
+	t     testing.TB
+	store *store.Store
+	*Publisher
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	backend, err := etcd.Start(t.Context(), etcd.Embedded{Dir: t.TempDir(), Prefix: "t/", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return follow(t, backend)
+}
+
+// follow runs a publisher until the test ends, and then closes the backend.
+func follow(t testing.TB, backend store.Backend) *world {
+	p := NewPublisher(Config{
+		Backend: backend, Settings: settings, OpenSecret: opener, Clock: clock.Fixed(time.Unix(1, 0)), Log: slog.New(slog.DiscardHandler),
+	})
+	running, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- p.Run(running) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run ended with %v", err)
+		}
+		if err := backend.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &world{t, store.New(backend), p}
+}
+
+// change writes, and gives the first snapshot that has what was written.
+func (w *world) change(fn func(tx *store.Tx) error) *Snapshot {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	defer cancel()
+	revision, err := w.store.Update(ctx, fn)
+	if err == nil {
+		err = w.WaitFor(ctx, revision)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.Current()
+}
+
+func put[T any](w *world, c store.Collection[T], id string, record *T) *Snapshot {
+	w.t.Helper()
+	return w.change(func(tx *store.Tx) error { return c.Put(tx, id, record) })
+}
+
+func remove[T any](w *world, c store.Collection[T], id string) *Snapshot {
+	w.t.Helper()
+	return w.change(func(tx *store.Tx) error { return c.Delete(tx, id) })
+}
+
+// spoil writes what no reader of the collection understands.
+func spoil[T any](w *world, c store.Collection[T], id string) *Snapshot {
+	w.t.Helper()
+	raw := store.NewCollection[string](strings.TrimSuffix(c.Prefix, "/"))
+	if raw.Prefix != c.Prefix {
+		w.t.Fatalf("the collection %s is not found again", c.Prefix)
+	}
+	return put(w, raw, id, new("not a record"))
+}
+
+func problems(s *Snapshot) []string {
+	out := []string{}
+	for _, p := range s.Problems() {
+		out = append(out, p.Record+": "+p.Err.Error())
+	}
+	return out
+}
+
+// wantProblems tells which texts the problems must contain, one each.
+func wantProblems(t *testing.T, s *Snapshot, want ...string) {
+	t.Helper()
+	got := problems(s)
+	if len(got) != len(want) {
+		t.Fatalf("problems %q, want %d", got, len(want))
+	}
+	for i, text := range want {
+		if !strings.Contains(got[i], text) {
+			t.Errorf("problem %q does not say %q", got[i], text)
+		}
+	}
+}
+
+func serviceRecord(id, domain, custom string) *model.Service {
+	return &model.Service{Meta: latticeMeta(id, "service/"), AuthType: model.AuthIAM, Domain: domain, CustomDomain: custom}
+}
+
+func arnsOf(services []*Service) []string {
+	out := []string{}
+	for _, v := range services {
+		out = append(out, v.ID)
+	}
+	return out
+}
+
+func TestHosts(t *testing.T) {
+	w := newWorld(t)
+	s := put(w, model.Services, scope.Key("svc-1"), serviceRecord("svc-1", "one.on.aws", "Rates.Example"))
+	if got := s.Host("one.on.aws"); len(got) != 1 || got[0].ID != "svc-1" {
+		t.Errorf("the generated name means %v", arnsOf(got))
+	}
+	s = put(w, model.Services, scope.Key("svc-2"), serviceRecord("svc-2", "two.on.aws", "rates.example"))
+	if diff := cmp.Diff([]string{"svc-1", "svc-2"}, arnsOf(s.Host("rates.example"))); diff != "" {
+		t.Errorf("a name of two services: %s", diff)
+	}
+	before := s
+	s = put(w, model.Services, scope.Key("svc-1"), serviceRecord("svc-1", "one.on.aws", "other.example"))
+	if diff := cmp.Diff([]string{"svc-2"}, arnsOf(s.Host("rates.example"))); diff != "" {
+		t.Errorf("after a change: %s", diff)
+	}
+	if diff := cmp.Diff([]string{"svc-1"}, arnsOf(s.Host("other.example"))); diff != "" {
+		t.Errorf("the new name: %s", diff)
+	}
+	if len(before.Host("rates.example")) != 2 {
+		t.Error("a published snapshot has changed")
+	}
+	s = remove(w, model.Services, scope.Key("svc-2"))
+	if got := s.Host("rates.example"); len(got) != 0 {
+		t.Errorf("a name of no service means %v", arnsOf(got))
+	}
+	if _, ok := s.Service(scope.ARN(model.LatticeService, "service/svc-2")); ok {
+		t.Error("the service is still there")
+	}
+	if _, ok := s.Service(scope.ARN(model.LatticeService, "service/svc-1")); !ok {
+		t.Error("the other service is gone too")
+	}
+}
+
+func TestServiceAndNetwork(t *testing.T) {
+	w := newWorld(t)
+	networkARN := scope.ARN(model.LatticeService, "servicenetwork/sn-1")
+	serviceARN := scope.ARN(model.LatticeService, "service/svc-1")
+	w.change(func(tx *store.Tx) error {
+		return errors.Join(
+			model.ServiceNetworks.Put(tx, scope.Key("sn-1"), &model.ServiceNetwork{Meta: latticeMeta("sn-1", "servicenetwork/"), AuthType: model.AuthIAM}),
+			model.Services.Put(tx, scope.Key("svc-1"), serviceRecord("svc-1", "one", "")),
+			model.ServiceAssociations.Put(tx, scope.Key("snsa-1"), &model.ServiceAssociation{Meta: latticeMeta("snsa-1", "x/"), NetworkARN: networkARN, ServiceARN: serviceARN}),
+			model.AuthPolicies.Put(tx, scope.Key("sn-1"), &model.AuthPolicy{Meta: latticeMeta("sn-1", "servicenetwork/"), Document: open}),
+		)
+	})
+	s := put(w, model.AuthPolicies, scope.Key("svc-1"), &model.AuthPolicy{Meta: latticeMeta("svc-1", "service/"), Document: open})
+	service, _ := s.Service(serviceARN)
+	network, ok := s.Network(networkARN)
+	if service == nil || !ok {
+		t.Fatal("not there")
+	}
+	if !service.In(networkARN) || service.In(serviceARN) {
+		t.Error("the association is not seen, or one too many")
+	}
+	for _, p := range []*Policy{service.Policy, network.Policy} {
+		if p == nil || p.Compiled == nil || p.Text != open {
+			t.Errorf("auth policy %+v", p)
+		}
+	}
+	if service.Policy.Compiled != network.Policy.Compiled {
+		t.Error("equal documents are compiled twice")
+	}
+
+	// A document that does not compile is a problem of its own record, and the
+	// policy is there and denies.
+	s = put(w, model.AuthPolicies, scope.Key("sn-1"), &model.AuthPolicy{Meta: latticeMeta("sn-1", "servicenetwork/"), Document: `{"Statement":[]}`})
+	wantProblems(t, s, "at least one statement")
+	if network, _ := s.Network(networkARN); network.Policy == nil || network.Policy.Compiled != nil || network.Policy.Problem == nil {
+		t.Errorf("a broken policy is %+v", network.Policy)
+	}
+	// Corrected, it is no problem any more.
+	wantProblems(t, put(w, model.AuthPolicies, scope.Key("sn-1"), &model.AuthPolicy{Meta: latticeMeta("sn-1", "servicenetwork/"), Document: open}))
+
+	s = spoil(w, model.AuthPolicies, scope.Key("svc-1"))
+	wantProblems(t, s, "cannot be read")
+	if service, _ := s.Service(serviceARN); service.Policy != nil {
+		t.Error("a policy that cannot be read is in force")
+	}
+	s = remove(w, model.AuthPolicies, scope.Key("svc-1"))
+	wantProblems(t, s)
+	s = remove(w, model.ServiceAssociations, scope.Key("snsa-1"))
+	if service, _ := s.Service(serviceARN); service.In(networkARN) {
+		t.Error("the association is still there")
+	}
+	s = remove(w, model.ServiceNetworks, scope.Key("sn-1"))
+	if _, ok := s.Network(networkARN); ok {
+		t.Error("the network is still there")
+	}
+}
+
+func forwardTo(groups ...string) *wire.RuleAction {
+	a := &wire.RuleAction{Forward: &wire.ForwardAction{}}
+	for _, g := range groups {
+		a.Forward.TargetGroups = append(a.Forward.TargetGroups, wire.WeightedTargetGroup{TargetGroupIdentifier: new(g)})
+	}
+	return a
+}
+
+func TestListenersRulesAndTargets(t *testing.T) {
+	w := newWorld(t)
+	serviceARN := scope.ARN(model.LatticeService, "service/svc-1")
+	groupARN := func(id string) string { return scope.ARN(model.LatticeService, "targetgroup/"+id) }
+	listener := func(id string, port int64, action *wire.RuleAction) *model.Listener {
+		return &model.Listener{Meta: latticeMeta(id, "service/svc-1/listener/"), Service: "svc-1", Port: port, DefaultAction: action}
+	}
+	rule := func(id string, priority int64, action *wire.RuleAction) *model.Rule {
+		return &model.Rule{Meta: latticeMeta(id, "rule/"), Service: "svc-1", Listener: "listener-2", Priority: priority, Action: action}
+	}
+	s := w.change(func(tx *store.Tx) error {
+		return errors.Join(
+			model.Services.Put(tx, scope.Key("svc-1"), serviceRecord("svc-1", "one", "")),
+			model.Listeners.Put(tx, scope.Key("svc-1", "listener-1"), listener("listener-1", 443, &wire.RuleAction{FixedResponse: &wire.FixedResponseAction{}})),
+			model.Listeners.Put(tx, scope.Key("svc-1", "listener-2"), listener("listener-2", 80, forwardTo("tg-1"))),
+			model.Rules.Put(tx, scope.Key("svc-1", "listener-2", "rule-a"), rule("rule-a", 20, forwardTo("tg-1", "tg-2"))),
+			model.Rules.Put(tx, scope.Key("svc-1", "listener-2", "rule-b"), rule("rule-b", 10, forwardTo("tg-1"))),
+			model.TargetGroups.Put(tx, scope.Key("tg-1"), &model.TargetGroup{Meta: latticeMeta("tg-1", "targetgroup/")}),
+			model.TargetGroups.Put(tx, scope.Key("tg-2"), &model.TargetGroup{Meta: latticeMeta("tg-2", "targetgroup/")}),
+			model.TargetGroups.Put(tx, scope.Key("tg-3"), &model.TargetGroup{Meta: latticeMeta("tg-3", "targetgroup/")}),
+			model.Targets.Put(tx, scope.Key("tg-1", "10.0.0.1:80"), &model.Target{Group: "tg-1", ID: "10.0.0.1", Port: 80}),
+			model.Targets.Put(tx, scope.Key("tg-1", "10.0.0.2:80"), &model.Target{Group: "tg-1", ID: "10.0.0.2", Port: 80, Draining: time.Unix(5, 0)}),
+		)
+	})
+	if diff := cmp.Diff([]int64{80, 443}, s.Ports()); diff != "" {
+		t.Errorf("ports: %s", diff)
+	}
+	service, _ := s.Service(serviceARN)
+	if l := service.Listener(443); l == nil || len(l.Rules) != 0 {
+		t.Errorf("listener on 443: %+v", l)
+	}
+	l := service.Listener(80)
+	if l == nil || len(l.Rules) != 2 || l.Rules[0].ID != "rule-b" || l.Rules[1].ID != "rule-a" {
+		t.Fatalf("listener on 80 has not its rules by priority: %+v", l)
+	}
+	if service.Listener(81) != nil {
+		t.Error("a listener of a port that has none")
+	}
+	uses := func(s *Snapshot) string {
+		out := ""
+		for _, id := range []string{"tg-1", "tg-2", "tg-3"} {
+			if g, ok := s.TargetGroup(groupARN(id)); ok {
+				out += fmt.Sprintf("%s %t %d, ", id, g.InUse, len(g.Targets))
+			}
+		}
+		return out
+	}
+	for _, step := range []struct {
+		name   string
+		change func() *Snapshot
+		want   string
+	}{
+		{"at first", w.Current, "tg-1 true 1, tg-2 true 0, tg-3 false 0, "},
+		{"another group in a rule", func() *Snapshot {
+			return put(w, model.Rules, scope.Key("svc-1", "listener-2", "rule-a"), rule("rule-a", 20, forwardTo("tg-3")))
+		}, "tg-1 true 1, tg-2 false 0, tg-3 true 0, "},
+		{"one of two users gone", func() *Snapshot { return remove(w, model.Rules, scope.Key("svc-1", "listener-2", "rule-b")) }, "tg-1 true 1, tg-2 false 0, tg-3 true 0, "},
+		{"both gone", func() *Snapshot { return remove(w, model.Listeners, scope.Key("svc-1", "listener-2")) }, "tg-1 false 1, tg-2 false 0, tg-3 true 0, "},
+		{"a target in service again", func() *Snapshot {
+			return put(w, model.Targets, scope.Key("tg-1", "10.0.0.2:80"), &model.Target{Group: "tg-1", ID: "10.0.0.2", Port: 80})
+		}, "tg-1 false 2, tg-2 false 0, tg-3 true 0, "},
+		{"a target gone", func() *Snapshot { return remove(w, model.Targets, scope.Key("tg-1", "10.0.0.1:80")) }, "tg-1 false 1, tg-2 false 0, tg-3 true 0, "},
+		{"a group gone", func() *Snapshot { return remove(w, model.TargetGroups, scope.Key("tg-2")) }, "tg-1 false 1, tg-3 true 0, "},
+	} {
+		if got := uses(step.change()); got != step.want {
+			t.Errorf("%s: %q, want %q", step.name, got, step.want)
+		}
+	}
+	if diff := cmp.Diff([]int64{443}, w.Current().Ports()); diff != "" {
+		t.Errorf("ports after a listener is gone: %s", diff)
+	}
+	var groups, services []string
+	for g := range w.Current().TargetGroups {
+		groups = append(groups, g.ID)
+	}
+	slices.Sort(groups)
+	for v := range w.Current().Services {
+		services = append(services, v.ID)
+	}
+	if diff := cmp.Diff([]string{"tg-1", "tg-3", "svc-1"}, append(groups, services...)); diff != "" {
+		t.Errorf("all groups and services: %s", diff)
+	}
+}
+
+func TestVPCsOfTheStore(t *testing.T) {
+	w := newWorld(t)
+	loopback := Addresses{Client: netip.MustParseAddr("127.0.0.1"), Gateway: netip.MustParseAddr("127.0.0.1")}
+	if _, ok := put(w, model.Groups, model.IAMKey(account, "g"), &model.Group{Meta: iamMeta("group", "g")}).VPC(region, loopback); ok {
+		t.Error("a default VPC in a region without services")
+	}
+	s := put(w, model.Services, scope.Key("svc-1"), serviceRecord("svc-1", "one", ""))
+	fallback := model.DefaultVPC(account, region, time.Time{})
+	vpc, ok := s.VPC(region, loopback)
+	if !ok || vpc.ID != fallback.ID || vpc.Owner != account || vpc.Network != "" {
+		t.Fatalf("loopback is in %+v", vpc)
+	}
+	s = put(w, model.VPCAssociations, scope.Key("snva-1"), &model.VPCAssociation{Meta: latticeMeta("snva-1", "x/"), VPC: fallback.ID, NetworkARN: "arn:sn"})
+	if vpc, _ := s.VPC(region, loopback); vpc.Network != "arn:sn" {
+		t.Errorf("the default VPC enters %q", vpc.Network)
+	}
+	// Somebody takes one range off the default VPC: it is stored, and what is
+	// stored counts.
+	stored := *fallback
+	stored.CIDRs = []model.CIDR{{Prefix: netip.MustParsePrefix("127.1.0.0/16")}}
+	s = put(w, model.VPCs, scope.Key(fallback.ID), &stored)
+	if vpc, ok := s.VPC(region, loopback); ok {
+		t.Errorf("loopback is in %+v, which has not that range", vpc)
+	}
+	stored.Tags = map[string]string{model.GatewayAddressTag: "127.0.0.1"}
+	s = put(w, model.VPCs, scope.Key(fallback.ID), &stored)
+	if vpc, ok := s.VPC(region, loopback); !ok || vpc.Evidence != "gateway-address" {
+		t.Errorf("at the gateway's address: %+v", vpc)
+	}
+	other := &model.VPC{Meta: model.Meta{ID: "vpc-z", Account: account, Region: region}, CIDRs: stored.CIDRs}
+	s = put(w, model.VPCs, scope.Key("vpc-z"), other)
+	wantProblems(t, s, "127.1.0.0/16 belongs to "+fallback.ID)
+	s = remove(w, model.VPCs, scope.Key(fallback.ID))
+	wantProblems(t, s)
+	if vpc, _ := s.VPC(region, Addresses{Client: netip.MustParseAddr("127.1.2.3")}); vpc == nil || vpc.ID != "vpc-z" {
+		t.Errorf("the range that is free now is in %+v", vpc)
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	w := newWorld(t)
+	user := &model.User{Meta: iamMeta("user", "alice"), Groups: []string{"Staff"}, Boundary: "arn:gone", Attachments: model.Attachments{
+		Inline: map[string]string{"b": allow, "a": "{"}, Attached: []string{iamMeta("policy", "p").ARN, "arn:aws:iam::aws:policy/AWSDenyAll"},
+	}}
+	w.change(func(tx *store.Tx) error {
+		return errors.Join(
+			model.Users.Put(tx, model.IAMKey(account, "alice"), user),
+			model.Groups.Put(tx, model.IAMKey(account, "staff"), &model.Group{Meta: iamMeta("group", "Staff"), Attachments: model.Attachments{Inline: map[string]string{"g": allow}, Attached: []string{iamMeta("policy", "p").ARN}}}),
+			model.Policies.Put(tx, model.IAMKey(account, "p"), &model.ManagedPolicy{Meta: iamMeta("policy", "p"), Default: "v2", Versions: []model.PolicyVersion{{ID: "v1", Document: "{"}, {ID: "v2", Document: allow}}}),
+			model.Roles.Put(tx, model.IAMKey(account, "r"), &model.Role{Meta: iamMeta("role", "r"), Trust: trust, MaxSession: 3600, Boundary: iamMeta("policy", "p").ARN}),
+		)
+	})
+	names := func(s *Snapshot, e *Entity) string {
+		out := ""
+		for _, p := range s.IdentityPolicies(nil, e) {
+			out += fmt.Sprintf("%s %t, ", p.Name, p.Compiled != nil)
+		}
+		return out
+	}
+	s := w.Current()
+	alice, ok := s.EntityByARN(user.ARN)
+	if !ok {
+		t.Fatal("no user")
+	}
+	if got, want := names(s, alice), "a false, b true, p true, AWSDenyAll true, g true, p true, "; got != want {
+		t.Errorf("policies %q, want %q", got, want)
+	}
+	if b := s.Boundary(alice); !alice.HasBoundary() || b == nil || b.Problem == nil {
+		t.Errorf("a boundary that is not there is %+v", b)
+	}
+	wantProblems(t, s, "policy a")
+	role := s.Entity(&identity.Principal{IssuerARN: iamMeta("role", "r").ARN, IssuerID: "IDr"})
+	if role == nil || role.Trust.Compiled == nil || role.MaxSession != time.Hour || s.Boundary(role).Compiled == nil {
+		t.Fatalf("role %+v", role)
+	}
+	if s.Entity(&identity.Principal{IssuerARN: iamMeta("role", "r").ARN, IssuerID: "of the one before"}) != nil {
+		t.Error("a role that was made again is taken for the one before")
+	}
+	if s.Boundary(&Entity{}) != nil {
+		t.Error("a boundary of nothing")
+	}
+
+	// What an entity refers to is looked up when it is asked for: a change of a
+	// managed policy or a group touches no entity.
+	s = remove(w, model.Policies, model.IAMKey(account, "p"))
+	if got, want := names(s, alice), "a false, b true, "+iamMeta("policy", "p").ARN+" false, AWSDenyAll true, g true, "+iamMeta("policy", "p").ARN+" false, "; got != want {
+		t.Errorf("without the managed policy %q, want %q", got, want)
+	}
+	s = remove(w, model.Groups, model.IAMKey(account, "staff"))
+	if got := names(s, alice); !strings.HasSuffix(got, "group "+account+"/staff false, ") {
+		t.Errorf("without the group %q", got)
+	}
+	s = spoil(w, model.Users, model.IAMKey(account, "alice"))
+	wantProblems(t, s, "cannot be read")
+	if _, ok := s.EntityByARN(user.ARN); ok {
+		t.Error("a user that cannot be read is there")
+	}
+	want := map[string]int{"access_key": 0, "entity": 1, "policy": 0, "service": 0, "service_network": 0, "target_group": 0}
+	if diff := cmp.Diff(want, s.Counts()); diff != "" {
+		t.Errorf("counts: %s", diff)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	w := newWorld(t)
+	w.change(func(tx *store.Tx) error {
+		return errors.Join(
+			model.Users.Put(tx, model.IAMKey(account, "alice"), &model.User{Meta: iamMeta("user", "alice")}),
+			model.AccessKeys.Put(tx, "AKIAROOT", &model.AccessKey{Meta: model.Meta{Account: account}, Sealed: []byte("r"), Active: true}),
+			model.AccessKeys.Put(tx, "AKIAUSER", &model.AccessKey{Meta: model.Meta{Account: account}, User: "alice", UserID: "IDalice", Sealed: []byte("u")}),
+			model.AccessKeys.Put(tx, "AKIABEFORE", &model.AccessKey{Meta: model.Meta{Account: account}, User: "alice", UserID: "IDbefore", Sealed: []byte("b")}),
+			model.AccessKeys.Put(tx, "AKIABROKEN", &model.AccessKey{Meta: model.Meta{Account: account}, User: "alice", UserID: "IDalice"}),
+		)
+	})
+	s := w.Current()
+	root, _ := s.Key("AKIAROOT")
+	if root == nil || !root.Active || root.Principal.Kind != identity.Root || root.Principal.ARN != "arn:aws:iam::"+account+":root" || root.Principal.UserID != account {
+		t.Errorf("root's key %+v", root)
+	}
+	user, _ := s.Key("AKIAUSER")
+	if user == nil || user.Active || string(user.Secret) != "u" || user.Principal.Kind != identity.User || user.Principal.ARN != iamMeta("user", "alice").ARN || user.Principal.AccessKeyID != "AKIAUSER" {
+		t.Errorf("a user's key %+v", user)
+	}
+	if before, _ := s.Key("AKIABEFORE"); before == nil || before.Principal != nil {
+		t.Errorf("the key of a user who was deleted and made again is %+v", before)
+	}
+	if _, ok := s.Key("AKIABROKEN"); ok {
+		t.Error("a key whose secret cannot be decrypted is there")
+	}
+	wantProblems(t, s, "AKIABROKEN: the secret access key cannot be decrypted: nothing sealed")
+	s = remove(w, model.Users, model.IAMKey(account, "alice"))
+	if user, _ := s.Key("AKIAUSER"); user == nil || user.Principal != nil {
+		t.Errorf("the key of a user who is gone is %+v", user)
+	}
+	if user.Principal == nil {
+		t.Error("a published snapshot has changed")
+	}
+	// A secret that was there and cannot be decrypted any more is gone.
+	s = put(w, model.AccessKeys, "AKIAROOT", &model.AccessKey{Meta: model.Meta{Account: account}, Active: true})
+	if _, ok := s.Key("AKIAROOT"); ok {
+		t.Error("the secret of before is still in force")
+	}
+	remove(w, model.AccessKeys, "AKIABROKEN")
+	wantProblems(t, remove(w, model.AccessKeys, "AKIAROOT"))
+}
+
+func TestSessionPolicies(t *testing.T) {
+	w := newWorld(t)
+	s := put(w, model.Groups, model.IAMKey(account, "g"), &model.Group{Meta: iamMeta("group", "g")})
+	first := s.SessionPolicy(allow)
+	if first.Compiled == nil || first.Problem != nil {
+		t.Fatalf("session policy %+v", first)
+	}
+	later := remove(w, model.Groups, model.IAMKey(account, "g"))
+	if later.SessionPolicy(allow) != first {
+		t.Error("compiled again")
+	}
+	if bad := s.SessionPolicy("{"); bad.Compiled != nil || bad.Problem == nil {
+		t.Errorf("a broken session policy is %+v", bad)
+	}
+	for i := range maxSessionPolicies {
+		s.sessions.known[fmt.Sprint(i)] = first
+	}
+	if s.SessionPolicy(allow+" ").Compiled == nil || len(s.sessions.known) != 1 {
+		t.Errorf("%d session policies are kept, the bound is %d", len(s.sessions.known), maxSessionPolicies)
+	}
+}
+
+func TestSnapshotOfSettings(t *testing.T) {
+	w := newWorld(t)
+	s := put(w, model.Groups, model.IAMKey(account, "g"), &model.Group{Meta: iamMeta("group", "g")})
+	if s.Revision() <= 0 || !s.Published().Equal(time.Unix(1, 0)) || s.Settings().DefaultAccount != account {
+		t.Errorf("revision %d, published %s, settings %+v", s.Revision(), s.Published(), s.Settings())
+	}
+	if got := s.Account("999999999999"); got.ID != "" || got.OrgID != "" {
+		t.Errorf("an account that is not configured is %+v", got)
+	}
+	with := &Snapshot{settings: &Settings{Accounts: map[string]Account{account: {ID: account, OrgID: "o-1"}}}}
+	if with.Account(account).OrgID != "o-1" {
+		t.Error("the organization of an account is not known")
+	}
+}
