@@ -23,7 +23,7 @@ const (
 // pathForms lists the forms that are tried. On the data plane signers differ: AWS's
 // own samples use both. The second is not tried where the path has "%25", because
 // there the form of one path is the other form of another, and two paths would
-// share a signature.
+// share a signature. Only spellings of the same path still do: "/a:b", "/a%3Ab".
 func pathForms(path string, dataPlane bool) [2]pathForm {
 	if !dataPlane || strings.Contains(path, "%25") || plain(path) {
 		return [2]pathForm{normalDouble}
