@@ -121,52 +121,6 @@ func claim(tx *store.Tx, region, kind, value, id string, taken func(holder strin
 	return model.Unique.Put(tx, key, &model.Claim{ID: id})
 }
 
-func claimRange(tx *store.Tx, region string, p netip.Prefix, id string) error {
-	return claim(tx, region, "cidr", p.String(), id, func(holder string) error {
-		return fault.New("InvalidVpc.Range", "The CIDR '%s' is that of %s already: an address range belongs to one VPC in a region, because it says where a client is. Take a smaller or larger range, the longest one that holds an address counts", p, holder)
-	})
-}
-
-func claimGateway(tx *store.Tx, region, address, id string) error {
-	return claim(tx, region, "gateway", address, id, func(holder string) error {
-		return badParameter("The gateway address %s is bound to %s already", address, holder)
-	})
-}
-
-// parseRange reads an address range.
-func parseRange(text string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		return p, badParameter("Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", text)
-	}
-	return p.Masked(), nil
-}
-
-// gatewayAddress checks the tag that binds a gateway address to a VPC.
-func gatewayAddress(tags map[string]string) (string, error) {
-	value, ok := tags[model.GatewayAddressTag]
-	if !ok {
-		return "", nil
-	}
-	addr, err := netip.ParseAddr(value)
-	if err != nil {
-		return "", badParameter("The tag %s must be one of the gateway's IP addresses, found %q", model.GatewayAddressTag, value)
-	}
-	return addr.Unmap().String(), nil
-}
-
-func checkTags(tags map[string]string) error {
-	if len(tags) > 50 {
-		return fault.New("TagLimitExceeded", "The maximum number of tags for a resource has been reached: 50.")
-	}
-	for k := range tags {
-		if strings.HasPrefix(strings.ToLower(k), "aws:") {
-			return badParameter("Tag keys starting with 'aws:' are reserved for internal use")
-		}
-	}
-	return nil
-}
-
 // CreateVpc implements ec2:CreateVpc.
 func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wire.CreateVpcResponse, error) {
 	if err := dryRun(in.DryRun); err != nil {
@@ -204,7 +158,10 @@ func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wi
 			Created: now, Updated: now, Tags: tags,
 		}}
 		for _, p := range ranges {
-			if err := claimRange(tx, scope.Region, p, id); err != nil {
+			if has(v, p) {
+				return badParameter("The CIDR '%s' is named twice", p)
+			}
+			if err := s.claimRange(tx, scope.Region, p, id); err != nil {
 				return err
 			}
 			v.CIDRs = append(v.CIDRs, model.CIDR{AssociationID: model.NewID("vpc-cidr-assoc"), Prefix: p})
@@ -220,19 +177,6 @@ func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wi
 		return nil, err
 	}
 	return &wire.CreateVpcResponse{Vpc: show(v)}, nil
-}
-
-func specifiedTags(specs []wire.TagSpecification) (map[string]string, error) {
-	tags := map[string]string{}
-	for _, spec := range specs {
-		if spec.ResourceType == nil || *spec.ResourceType != "vpc" {
-			return nil, badParameter("The resource type of tag specifications must be vpc")
-		}
-		for _, t := range spec.Tags {
-			tags[value(t.Key)] = value(t.Value)
-		}
-	}
-	return tags, checkTags(tags)
 }
 
 func value(p *string) string {
@@ -424,34 +368,4 @@ func unused(tx *store.Tx, scope model.Scope, id string) error {
 		}
 	}
 	return nil
-}
-
-// access says what a caller must be allowed to do, by operation.
-// Source: Service Authorization Reference, Amazon EC2.
-func (s *Service) access() awsapi.AccessTable {
-	vpc := func(c *awsapi.Call, id string) string { return model.VPCARN(c.Account, c.Region, id) }
-	of := func(operation string, resources func(context.Context, *awsapi.Call) ([]awsapi.Resource, error)) awsapi.Access {
-		return awsapi.Access{Action: "ec2:" + operation, Resources: resources}
-	}
-	each := func(ids func(*awsapi.Call) []string) func(context.Context, *awsapi.Call) ([]awsapi.Resource, error) {
-		return func(_ context.Context, c *awsapi.Call) ([]awsapi.Resource, error) {
-			var out []awsapi.Resource
-			for _, id := range ids(c) {
-				out = append(out, awsapi.Resource{ARN: vpc(c, id)})
-			}
-			return out, nil
-		}
-	}
-	return awsapi.AccessTable{
-		"CreateVpc":    of("CreateVpc", awsapi.Target(func(c *awsapi.Call, _ *wire.CreateVpcRequest) string { return vpc(c, "*") })),
-		"DescribeVpcs": of("DescribeVpcs", awsapi.Everything),
-		"DeleteVpc":    of("DeleteVpc", awsapi.Target(func(c *awsapi.Call, in *wire.DeleteVpcRequest) string { return vpc(c, *in.VpcId) })),
-		"AssociateVpcCidrBlock": of("AssociateVpcCidrBlock",
-			awsapi.Target(func(c *awsapi.Call, in *wire.AssociateVpcCidrBlockRequest) string { return vpc(c, *in.VpcId) })),
-		// The VPC is not named: any of the account's.
-		"DisassociateVpcCidrBlock": of("DisassociateVpcCidrBlock",
-			awsapi.Target(func(c *awsapi.Call, _ *wire.DisassociateVpcCidrBlockRequest) string { return vpc(c, "*") })),
-		"CreateTags": of("CreateTags", each(func(c *awsapi.Call) []string { return c.Input.(*wire.CreateTagsRequest).Resources })),
-		"DeleteTags": of("DeleteTags", each(func(c *awsapi.Call) []string { return c.Input.(*wire.DeleteTagsRequest).Resources })),
-	}
 }

@@ -30,13 +30,18 @@ type harness struct {
 	url     string
 	account string
 	store   *store.Store
+	// calls holds the last call of each operation that was authorized.
+	calls map[string]*awsapi.Call
 }
 
 func (h *harness) Authenticate(context.Context, *inbound.Request, []byte, awsapi.Expectation) (awsapi.Caller, error) {
 	return awsapi.Caller{Region: "us-west-2", Principal: &identity.Principal{Kind: identity.User, Account: h.account, ARN: "arn:aws:iam::" + h.account + ":user/u"}}, nil
 }
 
-func (h *harness) Authorize(context.Context, *awsapi.Call) error { return nil }
+func (h *harness) Authorize(_ context.Context, c *awsapi.Call) error {
+	h.calls[c.Operation.Name] = c
+	return nil
+}
 
 func (h *harness) WaitFor(context.Context, store.Revision) error { return nil }
 
@@ -47,7 +52,7 @@ func newHarness(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { backend.Close() })
-	h := &harness{t: t, account: account, store: store.New(backend)}
+	h := &harness{t: t, account: account, store: store.New(backend), calls: map[string]*awsapi.Call{}}
 	binding := New(Config{Store: h.store, Published: h, Clock: clock.Fixed(time.Unix(0, 0)), DefaultAccount: account})
 	if gaps := binding.Gaps(); len(gaps) > 0 {
 		t.Fatalf("operations without access row: %v", gaps)
@@ -62,14 +67,38 @@ func newHarness(t *testing.T) *harness {
 	return h
 }
 
+// vpcSet is what the tests look at of one VPC.
+type vpcSet struct {
+	ID      string `xml:"vpcId"`
+	Owner   string `xml:"ownerId"`
+	State   string `xml:"state"`
+	Default bool   `xml:"isDefault"`
+	CIDR    string `xml:"cidrBlock"`
+	Ranges  []struct {
+		Assoc string `xml:"associationId"`
+		CIDR  string `xml:"cidrBlock"`
+		State string `xml:"cidrBlockState>state"`
+	} `xml:"cidrBlockAssociationSet>item"`
+	Ranges6 []struct {
+		Assoc string `xml:"associationId"`
+		CIDR  string `xml:"ipv6CidrBlock"`
+	} `xml:"ipv6CidrBlockAssociationSet>item"`
+	Tags []struct {
+		Key   string `xml:"key"`
+		Value string `xml:"value"`
+	} `xml:"tagSet>item"`
+}
+
 // answer is what the tests look at of any answer.
 type answer struct {
-	VpcID  string   `xml:"vpc>vpcId"`
-	IDs    []string `xml:"vpcSet>item>vpcId"`
+	VpcID string `xml:"vpc>vpcId"`
+	// IDs are those of Sets.
+	IDs    []string `xml:"-"`
 	Assoc  string   `xml:"cidrBlockAssociation>associationId"`
 	Assoc6 string   `xml:"ipv6CidrBlockAssociation>associationId"`
 	Code   string   `xml:"Errors>Error>Code"`
 	Next   string   `xml:"nextToken"`
+	Sets   []vpcSet `xml:"vpcSet>item"`
 }
 
 // call posts an operation: name, value, name, value.
@@ -91,6 +120,9 @@ func (h *harness) call(action string, parameters ...string) (answer, string) {
 	var a answer
 	if err := xml.Unmarshal(text, &a); err != nil {
 		h.t.Fatalf("%v\n%s", err, text)
+	}
+	for _, v := range a.Sets {
+		a.IDs = append(a.IDs, v.ID)
 	}
 	return a, string(text)
 }

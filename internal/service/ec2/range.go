@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 
 	"github.com/latchwork/latchwork/internal/fault"
@@ -30,10 +31,10 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *wire.AssociateV
 		if err != nil {
 			return err
 		}
-		if err := claimRange(tx, scope.Region, p, v.ID); err != nil {
+		if err := s.claimRange(tx, scope.Region, p, v.ID); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(v.CIDRs, func(c model.CIDR) bool { return c.Prefix == p }) {
+		if has(v, p) {
 			return fault.New("InvalidVpc.Range", "The CIDR '%s' is one of this VPC's already", p)
 		}
 		c.AssociationID = model.NewID("vpc-cidr-assoc")
@@ -111,4 +112,40 @@ func (s *Service) associated(tx *store.Tx, scope model.Scope, association string
 		}
 	}
 	return nil, 0, fault.New("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", association)
+}
+
+func (s *Service) claimRange(tx *store.Tx, region string, p netip.Prefix, id string) error {
+	taken := func(holder string) error {
+		return fault.New("InvalidVpc.Range", "The CIDR '%s' is that of %s already: an address range belongs to one VPC in a region, because it says where a client is. Take a smaller or larger range, the longest one that holds an address counts", p, holder)
+	}
+	// The default VPC is there without being stored, so that nobody claimed its
+	// ranges.
+	owner := model.Scope{Account: s.cfg.DefaultAccount, Region: region}
+	byDefault := s.defaultVPC(owner)
+	stored, err := model.VPCs.Get(tx, owner.Key(byDefault.ID))
+	if err != nil {
+		return err
+	}
+	if stored != nil {
+		byDefault = stored
+	}
+	if id != byDefault.ID && has(byDefault, p) {
+		return taken(byDefault.ID)
+	}
+	return claim(tx, region, "cidr", p.String(), id, taken)
+}
+
+// has tells whether a range is one of a VPC's.
+func has(v *model.VPC, p netip.Prefix) bool {
+	return slices.ContainsFunc(v.CIDRs, func(c model.CIDR) bool { return c.Prefix == p })
+}
+
+// parseRange reads an address range.
+func parseRange(text string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	// No client has an address of IPv6 that stands for one of IPv4: it is that one.
+	if err != nil || p.Addr().Is4In6() {
+		return p, badParameter("Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", text)
+	}
+	return p.Masked(), nil
 }

@@ -2,7 +2,10 @@ package ec2
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 
+	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/ec2"
@@ -75,4 +78,51 @@ func (s *Service) retag(ctx context.Context, ids []string, change func(map[strin
 		}
 		return nil
 	})
+}
+
+func claimGateway(tx *store.Tx, region, address, id string) error {
+	return claim(tx, region, "gateway", address, id, func(holder string) error {
+		return badParameter("The gateway address %s is bound to %s already", address, holder)
+	})
+}
+
+// gatewayAddress checks the tag that binds a gateway address to a VPC.
+func gatewayAddress(tags map[string]string) (string, error) {
+	value, ok := tags[model.GatewayAddressTag]
+	if !ok {
+		return "", nil
+	}
+	addr, err := netip.ParseAddr(value)
+	if err != nil {
+		return "", badParameter("The tag %s must be one of the gateway's IP addresses, found %q", model.GatewayAddressTag, value)
+	}
+	return addr.Unmap().String(), nil
+}
+
+func checkTags(tags map[string]string) error {
+	if len(tags) > 50 {
+		return fault.New("TagLimitExceeded", "The maximum number of tags for a resource has been reached: 50.")
+	}
+	for k := range tags {
+		if k == "" {
+			return badParameter("Tag keys must not be empty")
+		}
+		if strings.HasPrefix(strings.ToLower(k), "aws:") {
+			return badParameter("Tag keys starting with 'aws:' are reserved for internal use")
+		}
+	}
+	return nil
+}
+
+func specifiedTags(specs []wire.TagSpecification) (map[string]string, error) {
+	tags := map[string]string{}
+	for _, spec := range specs {
+		if spec.ResourceType == nil || *spec.ResourceType != "vpc" {
+			return nil, badParameter("The resource type of tag specifications must be vpc")
+		}
+		for _, t := range spec.Tags {
+			tags[value(t.Key)] = value(t.Value)
+		}
+	}
+	return tags, checkTags(tags)
 }
