@@ -52,6 +52,8 @@ func TestPayloadOfTheAPI(t *testing.T) {
 		{"hash of no body", emptyHash, "hello", sigv4.PayloadHash},
 		{"chunked signature", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "hello", sigv4.PayloadHash},
 		{"chunked without one", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "hello", sigv4.PayloadHash},
+		{"unsigned", sigv4.UnsignedPayload, "hello", sigv4.PayloadHash},
+		{"unsigned, another body", sigv4.UnsignedPayload, "hellO", sigv4.PayloadHash},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := sign(t, request{
@@ -64,6 +66,17 @@ func TestPayloadOfTheAPI(t *testing.T) {
 			checkCause(t, verify(in, want), sigv4.Malformed)
 		})
 	}
+}
+
+// TestUnsignedPayloadOfTheAPI: a request that was signed without its body is refused
+// even though its signature is right, or it could be sent again with another body.
+func TestUnsignedPayloadOfTheAPI(t *testing.T) {
+	header := [][2]string{{"X-Amz-Content-Sha256", sigv4.UnsignedPayload}}
+	in := sign(t, request{method: "POST", target: "/", service: "vpc-lattice-svcs", body: "hello", headers: header})
+	checkCause(t, verify(in, dataPlane()), 0)
+	asAPI := dataPlane()
+	asAPI.DataPlane, asAPI.Body = false, []byte("hello")
+	checkCause(t, verify(in, asAPI), sigv4.PayloadHash)
 }
 
 // TestHeaderValues: white space does not count, joins do, and "a,b" in one header

@@ -5,8 +5,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -337,8 +339,20 @@ func FuzzParse(f *testing.F) {
 
 func TestSecretsDoNotPrint(t *testing.T) {
 	s := sigv4.Secret(secret)
-	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s", s, s, s, s)} {
-		if strings.Contains(text, secret) {
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("a", "secret", s)
+	inJSON, err := json.Marshal(struct{ S sigv4.Secret }{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{
+		log.String(), string(inJSON), s.String(), s.GoString(), fmt.Sprint(s), fmt.Sprint(struct{ S sigv4.Secret }{s}),
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%c", "%U"} {
+		texts = append(texts, fmt.Sprintf(verb, s))
+	}
+	for _, text := range texts {
+		if !strings.Contains(text, "[redacted]") {
 			t.Errorf("printed a secret: %s", text)
 		}
 	}

@@ -239,7 +239,8 @@ func payload(r *inbound.Request, s *Signature, want Expect) (string, error) {
 		return UnsignedPayload, nil
 	}
 	if value == UnsignedPayload {
-		return value, nil
+		// Whoever saw one such request could send it again with a body of their own.
+		return "", failf(PayloadHash, "The payload of a request to this service must be signed: '%s' is not accepted in 'x-amz-content-sha256'.", UnsignedPayload)
 	}
 	sum := sha256.Sum256(want.Body)
 	actual := hex.EncodeToString(sum[:])
