@@ -104,7 +104,7 @@ func TestNames(t *testing.T) {
 			return w.CreateService(ctx, &vpclattice.CreateServiceInput{Name: &name})
 		})
 	}
-	for _, domain := range []string{"*.example.com", "a..b", "a b.c", "-a.com"} {
+	for _, domain := range []string{"*.example.com", "a..b", "a b.c", "-a.com", "\u212aa.com", strings.ToUpper(*v.DnsEntry.DomainName)} {
 		mustRefuse(w, "ValidationException", func(ctx context.Context) (any, error) {
 			return w.CreateService(ctx, &vpclattice.CreateServiceInput{Name: aws.String("another"), CustomDomainName: &domain})
 		})

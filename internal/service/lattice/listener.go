@@ -181,6 +181,10 @@ func (s *Service) action(tx *store.Tx, scope model.Scope, v *model.Service, prot
 	if a.Forward == nil {
 		return nil, invalid(member, "%s must have forward or fixedResponse", member)
 	}
+	users, err := s.users(tx, scope)
+	if err != nil {
+		return nil, err
+	}
 	out := &wire.ForwardAction{}
 	seen := map[string]bool{}
 	for i, w := range a.Forward.TargetGroups {
@@ -204,11 +208,7 @@ func (s *Service) action(tx *store.Tx, scope model.Scope, v *model.Service, prot
 		if w.Weight != nil {
 			weight = *w.Weight
 		}
-		users, err := s.usersOf(tx, scope, g.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, user := range users {
+		for _, user := range users[g.ID] {
 			if user != v.ARN {
 				return nil, conflict(typeTargetGroup, g.ID, "Target group %s is used by %s: a target group belongs to one service", g.ID, user)
 			}

@@ -49,21 +49,43 @@ func (s *Service) CreateService(ctx context.Context, in *wire.CreateServiceReque
 	}, nil
 }
 
-// checkDomain refuses a custom domain name that no Host header can hold.
+// checkDomain refuses a custom domain name that no Host header can hold, or that
+// would take another service's generated name.
 func checkDomain(domain string) error {
 	if domain == "" {
 		return nil
 	}
-	for _, label := range strings.Split(strings.TrimPrefix(domain, "*."), ".") {
-		if label == "" || len(label) > 63 || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" ||
-			label[0] == '-' || label[len(label)-1] == '-' {
-			return invalid("customDomainName", "customDomainName %q is not a domain name such as rates.example.com", domain)
-		}
-	}
 	if strings.HasPrefix(domain, "*.") {
 		return invalid("customDomainName", "customDomainName %q has a wildcard: name one domain", domain)
 	}
+	for _, label := range strings.Split(domain, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+			return invalid("customDomainName", "customDomainName %q is not a domain name such as rates.example.com", domain)
+		}
+	}
+	if strings.HasSuffix(strings.ToLower(domain), "."+model.DomainSuffix) {
+		return invalid("customDomainName", "customDomainName %q ends in %s, which generated names do", domain, model.DomainSuffix)
+	}
 	return nil
+}
+
+// claimDomain takes a service's custom domain name, if it has one, for a service
+// network: a request there names one service. Case does not count in names of hosts.
+func claimDomain(tx *store.Tx, scope model.Scope, network string, v *model.Service) error {
+	if v.CustomDomain == "" {
+		return nil
+	}
+	return claim(tx, scope, "domain/"+network, strings.ToLower(v.CustomDomain), v.ID, func(holder string) error {
+		return conflict(typeService, holder, "Service %s of service network %s has the custom domain name %s already", holder, network, v.CustomDomain)
+	})
+}
+
+func releaseDomain(tx *store.Tx, scope model.Scope, network string, v *model.Service) error {
+	if v.CustomDomain == "" {
+		return nil
+	}
+	return release(tx, scope, "domain/"+network, strings.ToLower(v.CustomDomain))
 }
 
 // GetService implements vpc-lattice:GetService.

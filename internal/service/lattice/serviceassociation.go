@@ -35,12 +35,8 @@ func (s *Service) CreateServiceNetworkServiceAssociation(ctx context.Context, in
 		}); err != nil {
 			return err
 		}
-		if v.CustomDomain != "" {
-			if err := claim(tx, scope, "domain/"+n.ID, v.CustomDomain, v.ID, func(holder string) error {
-				return conflict(typeService, holder, "Service %s of service network %s has the custom domain name %s already", holder, n.ID, v.CustomDomain)
-			}); err != nil {
-				return err
-			}
+		if err := claimDomain(tx, scope, n.ID, v); err != nil {
+			return err
 		}
 		return model.ServiceAssociations.Put(tx, scope.Key(id), a)
 	})
@@ -155,10 +151,8 @@ func (s *Service) DeleteServiceNetworkServiceAssociation(ctx context.Context, in
 		if err != nil {
 			return err
 		}
-		if v.CustomDomain != "" {
-			if err := release(tx, scope, "domain/"+a.Network, v.CustomDomain); err != nil {
-				return err
-			}
+		if err := releaseDomain(tx, scope, a.Network, v); err != nil {
+			return err
 		}
 		if err := release(tx, scope, "snsa/"+a.Network, a.Service); err != nil {
 			return err

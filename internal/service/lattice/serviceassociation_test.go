@@ -90,7 +90,7 @@ func TestCustomDomains(t *testing.T) {
 		return must[*vpclattice.CreateServiceOutput](w)(w.CreateService(ctx, &vpclattice.CreateServiceInput{Name: &name, CustomDomainName: &domain, CertificateArn: aws.String("arn:aws:acm:us-west-2:123456789012:certificate/0-1")}))
 	}
 	n1, n2 := w.network("one"), w.network("two")
-	v1, v2 := create("rates", "rates.example.com"), create("other", "rates.example.com")
+	v1, v2 := create("rates", "rates.example.com"), create("other", "Rates.Example.com") // the same host
 	if *v1.CustomDomainName != "rates.example.com" || *v1.CertificateArn == "" {
 		t.Errorf("created %+v", v1)
 	}
@@ -98,7 +98,7 @@ func TestCustomDomains(t *testing.T) {
 	if *a.CustomDomainName != "rates.example.com" {
 		t.Errorf("associated %+v", a)
 	}
-	mustRefuse(w, "ConflictException", func(context.Context) (any, error) { return w.join(v2.Id, n1.Id) }, "rates.example.com", *v1.Id)
+	mustRefuse(w, "ConflictException", func(context.Context) (any, error) { return w.join(v2.Id, n1.Id) }, "Rates.Example.com", *v1.Id)
 	must[any](w)(w.join(v2.Id, n2.Id))
 	must[any](w)(w.DeleteServiceNetworkServiceAssociation(ctx, &vpclattice.DeleteServiceNetworkServiceAssociationInput{ServiceNetworkServiceAssociationIdentifier: a.Id}))
 	must[any](w)(w.join(v2.Id, n1.Id))

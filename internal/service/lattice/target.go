@@ -32,6 +32,15 @@ func (s *Service) targets(tx *store.Tx, scope model.Scope, group string) ([]*mod
 	return out, nil
 }
 
+// targetKey is where a target is stored. One address is one target, however it is
+// written.
+func targetKey(id string, port int64) string {
+	if addr, err := netip.ParseAddr(id); err == nil {
+		id = addr.String()
+	}
+	return model.TargetKey(id, port)
+}
+
 // badTarget says why a target cannot be in a group, or nothing.
 func badTarget(g *model.TargetGroup, id string) string {
 	switch g.Type {
@@ -78,7 +87,7 @@ func (s *Service) RegisterTargets(ctx context.Context, in *wire.RegisterTargetsR
 				})
 				continue
 			}
-			key := scope.Key(g.ID, model.TargetKey(*t.Id, *port))
+			key := scope.Key(g.ID, targetKey(*t.Id, *port))
 			before, err := model.Targets.Get(tx, key)
 			if err != nil {
 				return err
@@ -111,12 +120,17 @@ func (s *Service) DeregisterTargets(ctx context.Context, in *wire.DeregisterTarg
 		if err != nil {
 			return err
 		}
+		// Removes those that have drained: what is left grows with every deployment
+		// otherwise.
+		if _, err := s.targets(tx, scope, g.ID); err != nil {
+			return err
+		}
 		for _, t := range in.Targets {
 			port := t.Port
 			if port == nil {
 				port = g.Config.Port
 			}
-			key := scope.Key(g.ID, model.TargetKey(*t.Id, *port))
+			key := scope.Key(g.ID, targetKey(*t.Id, *port))
 			record, err := model.Targets.Get(tx, key)
 			if err != nil {
 				return err
@@ -166,7 +180,11 @@ func (s *Service) ListTargets(ctx context.Context, in *wire.ListTargetsRequest) 
 		var kept []*model.Target
 		for _, t := range targets {
 			for _, want := range in.Targets {
-				if *want.Id == t.ID && (want.Port == nil || *want.Port == t.Port) {
+				port := deref(want.Port)
+				if want.Port == nil {
+					port = t.Port
+				}
+				if targetKey(*want.Id, port) == targetKey(t.ID, t.Port) {
 					kept = append(kept, t)
 					break
 				}
@@ -200,6 +218,9 @@ func (s *Service) health(g *model.TargetGroup, t *model.Target, used bool) (stat
 		if status, reason, ok := s.cfg.Health(g.ARN, t.ID, t.Port); ok {
 			return status, reason
 		}
+	}
+	if g.Config.HealthCheck != nil && !deref(g.Config.HealthCheck.Enabled) {
+		return wire.TargetStatusUnavailable, "HealthCheckNotEnabled"
 	}
 	return wire.TargetStatusInitial, "InitialHealthChecking"
 }

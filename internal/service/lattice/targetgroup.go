@@ -114,13 +114,14 @@ func groupConfig(kind string, in *wire.TargetGroupConfig) (*wire.TargetGroupConf
 		return nil, invalid("config.ipAddressType", "ipAddressType is for target groups of type IP")
 	}
 	var err error
-	c.HealthCheck, err = healthCheck(&c, c.HealthCheck, nil)
+	c.HealthCheck, err = healthCheck("config.healthCheck", &c, c.HealthCheck, nil)
 	return &c, err
 }
 
 // healthCheck checks a health check and fills its defaults in: members that are
-// not sent keep the value of before, and 0 and "" stand for the default.
-func healthCheck(c *wire.TargetGroupConfig, in, before *wire.HealthCheckConfig) (*wire.HealthCheckConfig, error) {
+// not sent keep the value of before, and 0 and "" stand for the default. member is
+// what it is in the request.
+func healthCheck(member string, c *wire.TargetGroupConfig, in, before *wire.HealthCheckConfig) (*wire.HealthCheckConfig, error) {
 	version := *c.ProtocolVersion
 	out := wire.HealthCheckConfig{
 		Enabled:  new(version == wire.TargetGroupProtocolVersionHttp1),
@@ -173,16 +174,16 @@ func healthCheck(c *wire.TargetGroupConfig, in, before *wire.HealthCheckConfig) 
 			case *n.from == 0:
 				*n.to = &n.def
 			case *n.from < n.low || *n.from > n.high:
-				return nil, invalid("healthCheck."+n.name, "%s must be from %d to %d, or 0 for the default of %d", n.name, n.low, n.high, n.def)
+				return nil, invalid(member+"."+n.name, "%s must be from %d to %d, or 0 for the default of %d", n.name, n.low, n.high, n.def)
 			default:
 				*n.to = n.from
 			}
 		}
 	}
 	if *out.Protocol == wire.TargetGroupProtocolTcp {
-		return nil, invalid("healthCheck.protocol", "health checks have protocol HTTP or HTTPS")
+		return nil, invalid(member+".protocol", "health checks have protocol HTTP or HTTPS")
 	}
-	return &out, checkMatcher(*out.Matcher.HttpCode)
+	return &out, checkMatcher(member, *out.Matcher.HttpCode)
 }
 
 func orDefault(text, otherwise string) *string {
@@ -194,7 +195,7 @@ func orDefault(text, otherwise string) *string {
 
 // checkMatcher checks a list of codes and ranges.
 // Source: VPC Lattice User Guide, "Health checks": 200 to 499.
-func checkMatcher(matcher string) error {
+func checkMatcher(member, matcher string) error {
 	for _, part := range strings.Split(matcher, ",") {
 		low, high, ranged := strings.Cut(part, "-")
 		from, err := strconv.Atoi(low)
@@ -203,7 +204,7 @@ func checkMatcher(matcher string) error {
 			to, err = strconv.Atoi(high)
 		}
 		if err != nil || from < 200 || to > 499 || from > to {
-			return invalid("healthCheck.matcher.httpCode", "matcher %q must be codes from 200 to 499, such as 200,202 or 200-299", matcher)
+			return invalid(member+".matcher.httpCode", "matcher %q must be codes from 200 to 499, such as 200,202 or 200-299", matcher)
 		}
 	}
 	return nil
@@ -321,7 +322,7 @@ func (s *Service) UpdateTargetGroup(ctx context.Context, in *wire.UpdateTargetGr
 		if g, key, err = s.targetGroup(tx, scope, *in.TargetGroupIdentifier); err != nil {
 			return err
 		}
-		if g.Config.HealthCheck, err = healthCheck(g.Config, in.HealthCheck, g.Config.HealthCheck); err != nil {
+		if g.Config.HealthCheck, err = healthCheck("healthCheck", g.Config, in.HealthCheck, g.Config.HealthCheck); err != nil {
 			return err
 		}
 		g.Updated = s.cfg.Clock()
