@@ -59,7 +59,8 @@ type Listener struct {
 	Port          int64            `json:"port"`
 	DefaultAction *wire.RuleAction `json:"defaultAction"`
 	// DefaultRule is the id of the rule that stands for DefaultAction.
-	DefaultRule string `json:"defaultRule"`
+	DefaultRule     string            `json:"defaultRule"`
+	DefaultRuleTags map[string]string `json:"defaultRuleTags,omitzero"`
 }
 
 // Rule is a rule of a listener, other than the default rule.

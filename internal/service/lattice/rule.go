@@ -20,7 +20,7 @@ func (s *Service) rule(tx *store.Tx, scope model.Scope, v *model.Service, l *mod
 // defaultRule is the rule that a listener's default action is shown as.
 func defaultRule(l *model.Listener) *model.Rule {
 	r := &model.Rule{Meta: l.Meta, Service: l.Service, Listener: l.ID, Action: l.DefaultAction}
-	r.ID, r.ARN, r.Name, r.Tags = l.DefaultRule, l.ARN+"/rule/"+l.DefaultRule, defaultRuleName, nil
+	r.ID, r.ARN, r.Name, r.Tags = l.DefaultRule, l.ARN+"/rule/"+l.DefaultRule, defaultRuleName, l.DefaultRuleTags
 	return r
 }
 

@@ -189,6 +189,21 @@ func TestDefaultRule(t *testing.T) {
 	if s := got.Action.(*types.RuleActionMemberFixedResponse).Value.StatusCode; *s != 500 {
 		t.Errorf("the default rule answers %d", *s)
 	}
+
+	// What lists rules asks for the tags of each.
+	arn := list.Items[0].Arn
+	tags := func(arn *string) map[string]string {
+		return must[*vpclattice.ListTagsForResourceOutput](r.world)(r.ListTagsForResource(ctx, &vpclattice.ListTagsForResourceInput{ResourceArn: arn})).Tags
+	}
+	if got := tags(arn); len(got) != 0 {
+		t.Errorf("tags %v", got)
+	}
+	must[any](r.world)(r.TagResource(ctx, &vpclattice.TagResourceInput{ResourceArn: arn, Tags: map[string]string{"a": "1", "b": "2"}}))
+	must[any](r.world)(r.UntagResource(ctx, &vpclattice.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"a"}}))
+	listener := aws.String(strings.SplitN(*arn, "/rule/", 2)[0])
+	if got, of := tags(arn), tags(listener); len(got) != 1 || got["b"] != "2" || len(of) != 0 {
+		t.Errorf("tags %v, of the listener %v", got, of)
+	}
 }
 
 func TestMatches(t *testing.T) {

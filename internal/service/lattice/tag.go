@@ -48,6 +48,17 @@ func (s *Service) tagged(tx *store.Tx, scope model.Scope, arn string) (meta *mod
 	case kind == "service/listener":
 		return record(tx, model.Listeners, scope, func(r *model.Listener) *model.Meta { return &r.Meta }, typeListener, arn, ids)
 	case kind == "service/listener/rule":
+		l, err := model.Listeners.Get(tx, scope.Key(ids[:2]...))
+		if err != nil {
+			return nil, nil, err
+		}
+		if l != nil && l.DefaultRule == ids[2] {
+			r := defaultRule(l)
+			return &r.Meta, func() error {
+				l.DefaultRuleTags = r.Tags
+				return model.Listeners.Put(tx, scope.Key(ids[:2]...), l)
+			}, nil
+		}
 		return record(tx, model.Rules, scope, func(r *model.Rule) *model.Meta { return &r.Meta }, typeRule, arn, ids)
 	case kind == "targetgroup":
 		return record(tx, model.TargetGroups, scope, func(r *model.TargetGroup) *model.Meta { return &r.Meta }, typeTargetGroup, arn, ids)
