@@ -116,7 +116,7 @@ func (s *Server) banner(w io.Writer, info *Info) {
 	line("store", "%s", storage)
 	line("enforced", "API calls: signature and IAM policies. Services: signature, identity, network and service policy, on every request")
 	line("", "what cannot be evaluated is denied; the user guide is followed (conformance: %s)", s.cfg.Conformance)
-	line("not", "security groups and private DNS options are stored and enforce nothing")
+	line("not", "security groups, private DNS options and resource policies are stored and enforce nothing")
 	if s.cfg.TargetCAFile == "" {
 		line("", "certificates of HTTPS targets are not checked, as in VPC Lattice; set target-ca-file to check them")
 	}

@@ -164,6 +164,10 @@ func (s *Service) access() awsapi.AccessTable {
 	row("GetAuthPolicy", policyTarget(s, func(in *wire.GetAuthPolicyRequest) string { return *in.ResourceIdentifier }))
 	row("DeleteAuthPolicy", policyTarget(s, func(in *wire.DeleteAuthPolicyRequest) string { return *in.ResourceIdentifier }))
 
+	row("PutResourcePolicy", awsapi.Target(func(_ *awsapi.Call, in *wire.PutResourcePolicyRequest) string { return *in.ResourceArn }))
+	row("GetResourcePolicy", awsapi.Target(func(_ *awsapi.Call, in *wire.GetResourcePolicyRequest) string { return *in.ResourceArn }))
+	row("DeleteResourcePolicy", awsapi.Target(func(_ *awsapi.Call, in *wire.DeleteResourcePolicyRequest) string { return *in.ResourceArn }))
+
 	row("TagResource", byARN(s, func(in *wire.TagResourceRequest) string { return *in.ResourceArn }),
 		awsapi.ConditionKeys(func(_ *awsapi.Call, in *wire.TagResourceRequest) []awsapi.Key { return requestTags(in.Tags) }))
 	t["UntagResource"] = awsapi.Access{

@@ -2,7 +2,6 @@ package lattice
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/model"
@@ -69,15 +68,7 @@ func (s *Service) document(text string) (string, error) {
 	}
 	d, err := policy.Parse(policy.AuthPolicy, text)
 	if err != nil {
-		var bad *policy.Error
-		if !errors.As(err, &bad) {
-			return "", err
-		}
-		e := invalid("policy", "%s, at line %d column %d", bad.Explained(), bad.Line, bad.Column)
-		if bad.Syntax {
-			e.Reason = wire.ValidationExceptionReasonCannotParse
-		}
-		return "", e
+		return "", invalidPolicy(err)
 	}
 	compact, err := policy.Compact(text)
 	if err != nil {

@@ -150,8 +150,8 @@ func (s *Service) UpdateService(ctx context.Context, in *wire.UpdateServiceReque
 	}, nil
 }
 
-// DeleteService implements vpc-lattice:DeleteService. Listeners, rules and the
-// auth policy go with it.
+// DeleteService implements vpc-lattice:DeleteService. Listeners, rules and
+// policies go with it.
 func (s *Service) DeleteService(ctx context.Context, in *wire.DeleteServiceRequest) (*wire.DeleteServiceResponse, error) {
 	scope := s.scope(ctx)
 	var v *model.Service
@@ -178,6 +178,9 @@ func (s *Service) DeleteService(ctx context.Context, in *wire.DeleteServiceReque
 			}
 		}
 		if err := model.AuthPolicies.Delete(tx, key); err != nil {
+			return err
+		}
+		if err := model.ResourcePolicies.Delete(tx, key); err != nil {
 			return err
 		}
 		if err := release(tx, scope, "service", v.Name); err != nil {

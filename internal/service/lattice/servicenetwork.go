@@ -129,8 +129,8 @@ func (s *Service) UpdateServiceNetwork(ctx context.Context, in *wire.UpdateServi
 	return &wire.UpdateServiceNetworkResponse{Arn: &n.ARN, AuthType: &n.AuthType, Id: &n.ID, Name: &n.Name}, nil
 }
 
-// DeleteServiceNetwork implements vpc-lattice:DeleteServiceNetwork. Its auth
-// policy goes with it.
+// DeleteServiceNetwork implements vpc-lattice:DeleteServiceNetwork. Its
+// policies go with it.
 func (s *Service) DeleteServiceNetwork(ctx context.Context, in *wire.DeleteServiceNetworkRequest) (*wire.DeleteServiceNetworkResponse, error) {
 	scope := s.scope(ctx)
 	return nil, s.update(ctx, func(tx *store.Tx) error {
@@ -148,6 +148,9 @@ func (s *Service) DeleteServiceNetwork(ctx context.Context, in *wire.DeleteServi
 			return conflict(typeNetwork, n.ID, "ServiceNetwork %s has service(s) associated", n.ID)
 		}
 		if err := model.AuthPolicies.Delete(tx, key); err != nil {
+			return err
+		}
+		if err := model.ResourcePolicies.Delete(tx, key); err != nil {
 			return err
 		}
 		if err := release(tx, scope, "servicenetwork", n.Name); err != nil {
