@@ -301,7 +301,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 		Bindings: []awsapi.Binding{
 			lattice.New(lattice.Config{
 				Store: s.store, Published: s.publisher, Clock: s.clock, Partition: partition,
-				DefaultAccount: s.cfg.AccountID, Observed: s.cfg.observed, Health: s.gateway.Health, PortProblem: s.gateway.PortProblem,
+				DefaultAccount: s.cfg.AccountID, Observed: s.cfg.observed, Log: s.log, Health: s.gateway.Health, PortProblem: s.gateway.PortProblem,
 			}),
 			iam.New(iamConfig),
 			sts.New(sts.Config{

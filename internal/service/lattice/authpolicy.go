@@ -61,40 +61,41 @@ func (s *Service) protected(tx *store.Tx, scope model.Scope, identifier string) 
 // newlineSetting is the setting that accepts what the user guide forbids.
 const newlineSetting = "set conformance: observed to accept it as AWS does"
 
-// document checks an auth policy and gives the text that is stored.
-func (s *Service) document(text string) (string, error) {
+// document checks an auth policy; it gives the text that is stored, and what in it
+// is legal and probably not meant.
+func (s *Service) document(text string) (string, []policy.Warning, error) {
 	if strings.TrimSpace(text) == "" {
-		return "", invalid("policy", "Policy must not be empty")
+		return "", nil, invalid("policy", "Policy must not be empty")
 	}
 	d, err := policy.Parse(policy.AuthPolicy, text)
 	if err != nil {
-		return "", invalidPolicy(err)
+		return "", nil, invalidPolicy(err)
 	}
 	compact, err := policy.Compact(text)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if len(compact) > s.cfg.MaxPolicy {
-		return "", invalid("policy", "Policy exceeds the maximum size of %d bytes: it has %d without white space", s.cfg.MaxPolicy, len(compact))
+		return "", nil, invalid("policy", "Policy exceeds the maximum size of %d bytes: it has %d without white space", s.cfg.MaxPolicy, len(compact))
 	}
 	if s.cfg.Observed {
-		return compact, nil
+		return compact, policy.Lint(d), nil
 	}
 	// Source: VPC Lattice User Guide, "Common elements in an auth policy",
 	// Requirement, and "Condition keys that can be used in auth policies".
 	if offset, found := policy.FindNewline(text); found {
-		return "", invalid("policy", "The policy in JSON must not contain newlines or blank lines: there is one at byte %d. Send this instead (or %s): %s", offset, newlineSetting, compact)
+		return "", nil, invalid("policy", "The policy in JSON must not contain newlines or blank lines: there is one at byte %d. Send this instead (or %s): %s", offset, newlineSetting, compact)
 	}
 	if bad := policy.MiscasedKeys(d); len(bad) > 0 {
-		return "", invalid("policy", "Condition keys are case sensitive: %s, at line %d column %d (or set conformance: observed)", bad[0].Message, bad[0].Line, bad[0].Column)
+		return "", nil, invalid("policy", "Condition keys are case sensitive: %s, at line %d column %d (or set conformance: observed)", bad[0].Message, bad[0].Line, bad[0].Column)
 	}
-	return compact, nil
+	return compact, policy.Lint(d), nil
 }
 
 // PutAuthPolicy implements vpc-lattice:PutAuthPolicy.
 func (s *Service) PutAuthPolicy(ctx context.Context, in *wire.PutAuthPolicyRequest) (*wire.PutAuthPolicyResponse, error) {
 	scope := s.scope(ctx)
-	text, err := s.document(*in.Policy)
+	text, warnings, err := s.document(*in.Policy)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +118,10 @@ func (s *Service) PutAuthPolicy(ctx context.Context, in *wire.PutAuthPolicyReque
 	})
 	if err != nil {
 		return nil, err
+	}
+	// The answer has no room for them; the first few tell what is going on.
+	for _, w := range warnings[:min(len(warnings), 10)] {
+		s.cfg.Log.WarnContext(ctx, "an auth policy may not do what it seems to", "resource", p.ARN, "statement", w.Statement, "sid", w.Sid, "code", w.Code, "warning", w.Message)
 	}
 	return &wire.PutAuthPolicyResponse{Policy: &text, State: p.state()}, nil
 }

@@ -10,6 +10,7 @@ package lattice
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,9 @@ type Config struct {
 	// PortProblem tells why the gateway of this process could not open a listener
 	// port, "" where it could. nil where there is no gateway.
 	PortProblem func(port int64) string
+	// Log is told what in an auth policy is legal and probably not meant; nil where
+	// nobody wants to know.
+	Log *slog.Logger
 	// DrainTime is how long a deregistered target is listed as draining; 0 means
 	// AWS's minute.
 	DrainTime time.Duration
@@ -64,6 +68,9 @@ func New(cfg Config) awsapi.Binding {
 	}
 	if cfg.DrainTime == 0 {
 		cfg.DrainTime = time.Minute
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{cfg: cfg}
 	return wirelattice.Bind(s, s.access())
