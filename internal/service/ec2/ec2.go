@@ -220,10 +220,15 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *wire.DescribeVpcsRequest
 	if err := dryRun(in.DryRun); err != nil {
 		return nil, err
 	}
+	cursor, err := awsapi.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
 	scope := s.scope(ctx)
 	var found []*model.VPC
 	var revision int64
-	err := s.cfg.Store.View(ctx, func(tx *store.Tx) error {
+	// All pages show the state that the first one did.
+	err = s.cfg.Store.ViewAt(ctx, store.Revision(cursor.Revision), func(tx *store.Tx) error {
 		items, err := model.VPCs.List(tx, scope.Prefix())
 		if err != nil {
 			return err
@@ -241,6 +246,9 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *wire.DescribeVpcsRequest
 		}
 		return nil
 	})
+	if errors.Is(err, store.ErrCompacted) {
+		return nil, fault.New("InvalidNextToken", "The NextToken is too old: list again from the beginning")
+	}
 	if err != nil {
 		return nil, public(err)
 	}

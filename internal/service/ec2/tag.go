@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
@@ -93,7 +94,7 @@ func gatewayAddress(tags map[string]string) (string, error) {
 		return "", nil
 	}
 	addr, err := netip.ParseAddr(value)
-	if err != nil {
+	if err != nil || addr.IsUnspecified() || addr.IsMulticast() {
 		return "", badParameter("The tag %s must be one of the gateway's IP addresses, found %q", model.GatewayAddressTag, value)
 	}
 	return addr.Unmap().String(), nil
@@ -103,9 +104,15 @@ func checkTags(tags map[string]string) error {
 	if len(tags) > 50 {
 		return fault.New("TagLimitExceeded", "The maximum number of tags for a resource has been reached: 50.")
 	}
-	for k := range tags {
-		if k == "" {
+	for k, v := range tags {
+		// Source: EC2 User Guide, "Tag your Amazon EC2 resources", "Tag restrictions".
+		switch {
+		case k == "":
 			return badParameter("Tag keys must not be empty")
+		case utf8.RuneCountInString(k) > 128:
+			return badParameter("Tag keys have 128 characters at most")
+		case utf8.RuneCountInString(v) > 256:
+			return badParameter("Tag values have 256 characters at most: that of %q is longer", k)
 		}
 		if strings.HasPrefix(strings.ToLower(k), "aws:") {
 			return badParameter("Tag keys starting with 'aws:' are reserved for internal use")

@@ -152,7 +152,8 @@ func TestTagsOfVPCs(t *testing.T) {
 	}
 	// One that is not there stops it for all.
 	h.refused("InvalidVpcID.NotFound", "CreateTags", "ResourceId.1", one, "ResourceId.2", "vpc-00000000000000000", "Tag.1.Key", "x", "Tag.1.Value", "y")
-	for _, key := range []string{"aws:x", "AWS:x", ""} {
+	h.refused("InvalidParameterValue", "CreateTags", "ResourceId.1", one, "Tag.1.Key", "long", "Tag.1.Value", strings.Repeat("é", 257))
+	for _, key := range []string{"aws:x", "AWS:x", "", strings.Repeat("é", 129)} {
 		h.refused("InvalidParameterValue", "CreateTags", "ResourceId.1", one, "Tag.1.Key", key, "Tag.1.Value", "y")
 		h.refused("InvalidParameterValue", "CreateVpc", "CidrBlock", "10.3.0.0/16", "TagSpecification.1.ResourceType", "vpc", "TagSpecification.1.Tag.1.Key", key)
 	}
@@ -188,7 +189,7 @@ func TestGatewayAddress(t *testing.T) {
 		h.refused("InvalidParameterValue", "CreateVpc", specified("10.3.0.0/16", address)...)
 		h.refused("InvalidParameterValue", "CreateTags", append(tag(address), "ResourceId.1", two)...)
 	}
-	for _, address := range []string{"", "192.0.2.1/32", "here", "192.0.2.1:80"} {
+	for _, address := range []string{"", "192.0.2.1/32", "here", "192.0.2.1:80", "0.0.0.0", "::", "224.0.0.1"} {
 		h.refused("InvalidParameterValue", "CreateVpc", specified("10.3.0.0/16", address)...)
 		h.refused("InvalidParameterValue", "CreateTags", append(tag(address), "ResourceId.1", two)...)
 	}
@@ -252,7 +253,13 @@ func TestPages(t *testing.T) {
 	var got []string
 	filter := []string{"Filter.1.Name", "is-default", "Filter.1.Value.1", "false", "MaxResults", "5"}
 	token := ""
-	for range 4 {
+	for page := range 4 {
+		if page == 1 { // What happens meanwhile is no part of this list.
+			h.must("DeleteVpc", "VpcId", want[11])
+			for i := range 4 {
+				h.must("CreateVpc", "CidrBlock", fmt.Sprintf("10.%d.0.0/16", 100+i))
+			}
+		}
 		parameters := filter
 		if token != "" {
 			parameters = append(filter[:6:6], "NextToken", token)
