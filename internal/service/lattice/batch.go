@@ -68,8 +68,10 @@ func (s *Service) BatchUpdateRule(ctx context.Context, in *wire.BatchUpdateRuleR
 				return err
 			}
 		}
+		var before, after []*wire.RuleAction
 		for _, c := range changes {
 			r := c.after
+			before, after = append(before, c.before.Action), append(after, r.Action)
 			if err := claimPriority(tx, scope, l, r); err != nil {
 				return err
 			}
@@ -80,7 +82,7 @@ func (s *Service) BatchUpdateRule(ctx context.Context, in *wire.BatchUpdateRuleR
 				Action: r.Action, Arn: &r.ARN, Id: &r.ID, IsDefault: new(false), Match: r.Match, Name: &r.Name, Priority: &r.Priority,
 			})
 		}
-		return nil
+		return replaced(tx, scope, v.ID, before, after)
 	})
 	if err != nil {
 		return nil, err

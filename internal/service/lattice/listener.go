@@ -59,7 +59,10 @@ func (s *Service) CreateListener(ctx context.Context, in *wire.CreateListenerReq
 		}); err != nil {
 			return err
 		}
-		return model.Listeners.Put(tx, scope.Key(v.ID, id), l)
+		if err := model.Listeners.Put(tx, scope.Key(v.ID, id), l); err != nil {
+			return err
+		}
+		return replaced(tx, scope, v.ID, nil, []*wire.RuleAction{action})
 	})
 	if err != nil {
 		return nil, err
@@ -122,11 +125,15 @@ func (s *Service) UpdateListener(ctx context.Context, in *wire.UpdateListenerReq
 		if v, l, key, err = s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier); err != nil {
 			return err
 		}
+		before := l.DefaultAction
 		if l.DefaultAction, err = s.action(tx, scope, v, l.Protocol, "defaultAction", in.DefaultAction); err != nil {
 			return err
 		}
 		l.Updated = s.cfg.Clock()
-		return model.Listeners.Put(tx, key, l)
+		if err := model.Listeners.Put(tx, key, l); err != nil {
+			return err
+		}
+		return replaced(tx, scope, v.ID, []*wire.RuleAction{before}, []*wire.RuleAction{l.DefaultAction})
 	})
 	if err != nil {
 		return nil, err
@@ -154,10 +161,12 @@ func deleteListener(tx *store.Tx, scope model.Scope, l *model.Listener) error {
 	if err != nil {
 		return err
 	}
+	actions := []*wire.RuleAction{l.DefaultAction}
 	for _, r := range rules {
 		if err := deleteRule(tx, scope, r.Record); err != nil {
 			return err
 		}
+		actions = append(actions, r.Record.Action)
 	}
 	if err := release(tx, scope, "listener/"+l.Service, l.Name); err != nil {
 		return err
@@ -165,7 +174,10 @@ func deleteListener(tx *store.Tx, scope model.Scope, l *model.Listener) error {
 	if err := release(tx, scope, "listenerport/"+l.Service, fmt.Sprint(l.Port)); err != nil {
 		return err
 	}
-	return model.Listeners.Delete(tx, scope.Key(l.Service, l.ID))
+	if err := model.Listeners.Delete(tx, scope.Key(l.Service, l.ID)); err != nil {
+		return err
+	}
+	return replaced(tx, scope, l.Service, actions, nil)
 }
 
 // action checks an action and fills its defaults in. Target groups are stored by
@@ -180,10 +192,6 @@ func (s *Service) action(tx *store.Tx, scope model.Scope, v *model.Service, prot
 	}
 	if a.Forward == nil {
 		return nil, invalid(member, "%s must have forward or fixedResponse", member)
-	}
-	users, err := s.users(tx, scope)
-	if err != nil {
-		return nil, err
 	}
 	out := &wire.ForwardAction{}
 	seen := map[string]bool{}
@@ -208,10 +216,14 @@ func (s *Service) action(tx *store.Tx, scope model.Scope, v *model.Service, prot
 		if w.Weight != nil {
 			weight = *w.Weight
 		}
-		for _, user := range users[g.ID] {
-			if user != v.ARN {
-				return nil, conflict(typeTargetGroup, g.ID, "Target group %s is used by %s: a target group belongs to one service", g.ID, user)
-			}
+		// Source: VPC Lattice API Reference, CreateTargetGroup: "A target group can only
+		// be used by a single service."
+		user, err := userOf(tx, scope, g.ID)
+		if err != nil {
+			return nil, err
+		}
+		if user != "" && user != v.ID {
+			return nil, conflict(typeTargetGroup, g.ID, "Target group %s is used by %s: a target group belongs to one service", g.ID, scope.ARN(model.LatticeService, "service/"+user))
 		}
 		out.TargetGroups = append(out.TargetGroups, wire.WeightedTargetGroup{TargetGroupIdentifier: &g.ID, Weight: &weight})
 	}

@@ -104,7 +104,10 @@ func (s *Service) CreateRule(ctx context.Context, in *wire.CreateRuleRequest) (*
 		if err := claimPriority(tx, scope, l, r); err != nil {
 			return err
 		}
-		return model.Rules.Put(tx, scope.Key(v.ID, l.ID, id), r)
+		if err := model.Rules.Put(tx, scope.Key(v.ID, l.ID, id), r); err != nil {
+			return err
+		}
+		return replaced(tx, scope, v.ID, nil, []*wire.RuleAction{action})
 	})
 	if err != nil {
 		return nil, err
@@ -219,7 +222,10 @@ func (s *Service) UpdateRule(ctx context.Context, in *wire.UpdateRuleRequest) (*
 				return err
 			}
 		}
-		return model.Rules.Put(tx, scope.Key(v.ID, l.ID, r.ID), r)
+		if err := model.Rules.Put(tx, scope.Key(v.ID, l.ID, r.ID), r); err != nil {
+			return err
+		}
+		return replaced(tx, scope, v.ID, []*wire.RuleAction{before.Action}, []*wire.RuleAction{r.Action})
 	})
 	if err != nil {
 		return nil, err
@@ -248,10 +254,14 @@ func (s *Service) DeleteRule(ctx context.Context, in *wire.DeleteRuleRequest) (*
 		if err != nil {
 			return err
 		}
-		return deleteRule(tx, scope, r)
+		if err := deleteRule(tx, scope, r); err != nil {
+			return err
+		}
+		return replaced(tx, scope, v.ID, []*wire.RuleAction{r.Action}, nil)
 	})
 }
 
+// deleteRule leaves the target groups of the rule's action to the caller.
 func deleteRule(tx *store.Tx, scope model.Scope, r *model.Rule) error {
 	if err := release(tx, scope, "rule/"+r.Service+"/"+r.Listener, r.Name); err != nil {
 		return err

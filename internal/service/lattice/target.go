@@ -116,7 +116,7 @@ func (s *Service) DeregisterTargets(ctx context.Context, in *wire.DeregisterTarg
 		if err != nil {
 			return err
 		}
-		users, err := s.usersOf(tx, scope, g.ID)
+		user, err := userOf(tx, scope, g.ID)
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (s *Service) DeregisterTargets(ctx context.Context, in *wire.DeregisterTarg
 				continue
 			}
 			// A group that nobody uses has nothing to drain.
-			if len(users) == 0 {
+			if user == "" {
 				err = model.Targets.Delete(tx, key)
 			} else if record.Draining.IsZero() {
 				record.Draining = s.cfg.Clock()
@@ -168,11 +168,11 @@ func (s *Service) ListTargets(ctx context.Context, in *wire.ListTargetsRequest) 
 		if g, _, err = s.targetGroup(tx, scope, *in.TargetGroupIdentifier); err != nil {
 			return nil, err
 		}
-		users, err := s.usersOf(tx, scope, g.ID)
+		user, err := userOf(tx, scope, g.ID)
 		if err != nil {
 			return nil, err
 		}
-		used = len(users) > 0
+		used = user != ""
 		targets, err := s.targets(tx, scope, g.ID)
 		if len(in.Targets) == 0 {
 			return targets, err

@@ -14,63 +14,6 @@ func (s *Service) targetGroup(tx *store.Tx, scope model.Scope, identifier string
 	return find(tx, model.TargetGroups, scope, typeTargetGroup, identifier)
 }
 
-// usersOf lists the ARNs of the services whose listeners or rules forward to a
-// target group.
-func (s *Service) usersOf(tx *store.Tx, scope model.Scope, group string) ([]string, error) {
-	users, err := s.users(tx, scope)
-	if err != nil {
-		return nil, err
-	}
-	return users[group], nil
-}
-
-// users lists, for every target group of a scope, the services that forward to it.
-func (s *Service) users(tx *store.Tx, scope model.Scope) (map[string][]string, error) {
-	out := map[string][]string{}
-	add := func(service string, a *wire.RuleAction) {
-		if a == nil || a.Forward == nil {
-			return
-		}
-		arn := scope.ARN(model.LatticeService, "service/"+service)
-		for _, g := range a.Forward.TargetGroups {
-			id := deref(g.TargetGroupIdentifier)
-			if known := out[id]; len(known) == 0 || known[len(known)-1] != arn {
-				out[id] = append(out[id], arn)
-			}
-		}
-	}
-	listeners, err := model.Listeners.List(tx, scope.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	rules, err := model.Rules.List(tx, scope.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range listeners {
-		add(l.Record.Service, l.Record.DefaultAction)
-	}
-	for _, r := range rules {
-		add(r.Record.Service, r.Record.Action)
-	}
-	for id, arns := range out {
-		out[id] = unique(arns)
-	}
-	return out, nil
-}
-
-func unique(list []string) []string {
-	var out []string
-	seen := map[string]bool{}
-	for _, s := range list {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // Defaults of health checks.
 // Source: VPC Lattice User Guide, "Health checks for your target groups".
 const (
@@ -266,13 +209,10 @@ func (s *Service) GetTargetGroup(ctx context.Context, in *wire.GetTargetGroupReq
 		if err != nil {
 			return err
 		}
-		users, err := s.usersOf(tx, scope, g.ID)
-		if users == nil {
-			users = []string{}
-		}
+		user, err := userOf(tx, scope, g.ID)
 		out = &wire.GetTargetGroupResponse{
 			Arn: &g.ARN, Config: g.Config, CreatedAt: at(g.Created), Id: &g.ID, LastUpdatedAt: at(g.Updated), Name: &g.Name,
-			ServiceArns: users, Status: new(statusActive), Type: &g.Type,
+			ServiceArns: serviceARNs(scope, user), Status: new(statusActive), Type: &g.Type,
 		}
 		return err
 	})
@@ -282,10 +222,10 @@ func (s *Service) GetTargetGroup(ctx context.Context, in *wire.GetTargetGroupReq
 // ListTargetGroups implements vpc-lattice:ListTargetGroups.
 func (s *Service) ListTargetGroups(ctx context.Context, in *wire.ListTargetGroupsRequest) (*wire.ListTargetGroupsResponse, error) {
 	scope := s.scope(ctx)
-	var users map[string][]string
+	var used map[string]string
 	read := func(tx *store.Tx) ([]*model.TargetGroup, error) {
 		var err error
-		if users, err = s.users(tx, scope); err != nil {
+		if used, err = users(tx, scope); err != nil {
 			return nil, err
 		}
 		return all(model.TargetGroups, scope.Prefix(), func(g *model.TargetGroup) bool {
@@ -295,14 +235,10 @@ func (s *Service) ListTargetGroups(ctx context.Context, in *wire.ListTargetGroup
 	}
 	items, next, err := list(ctx, s, read, func(g *model.TargetGroup) *model.Meta { return &g.Meta },
 		func(g *model.TargetGroup) wire.TargetGroupSummary {
-			arns := users[g.ID]
-			if arns == nil {
-				arns = []string{}
-			}
 			return wire.TargetGroupSummary{
 				Arn: &g.ARN, CreatedAt: at(g.Created), Id: &g.ID, IpAddressType: g.Config.IpAddressType,
 				LastUpdatedAt: at(g.Updated), Name: &g.Name, Port: g.Config.Port, Protocol: g.Config.Protocol,
-				ServiceArns: arns, Status: new(statusActive), Type: &g.Type, VpcIdentifier: g.Config.VpcIdentifier,
+				ServiceArns: serviceARNs(scope, used[g.ID]), Status: new(statusActive), Type: &g.Type, VpcIdentifier: g.Config.VpcIdentifier,
 			}
 		})
 	if err != nil {
@@ -346,12 +282,12 @@ func (s *Service) DeleteTargetGroup(ctx context.Context, in *wire.DeleteTargetGr
 		if g, key, err = s.targetGroup(tx, scope, *in.TargetGroupIdentifier); err != nil {
 			return err
 		}
-		users, err := s.usersOf(tx, scope, g.ID)
+		user, err := userOf(tx, scope, g.ID)
 		if err != nil {
 			return err
 		}
-		if len(users) > 0 {
-			return conflict(typeTargetGroup, g.ID, "TargetGroup %s is in use by a listener or rule of %s", g.ID, users[0])
+		if user != "" {
+			return conflict(typeTargetGroup, g.ID, "TargetGroup %s is in use by a listener or rule of %s", g.ID, scope.ARN(model.LatticeService, "service/"+user))
 		}
 		targets, err := s.targets(tx, scope, g.ID)
 		if err != nil {
