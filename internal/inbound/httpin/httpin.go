@@ -17,12 +17,27 @@ import (
 // net/http received.
 //
 // net/http keeps no order between different header names, so they come sorted;
-// values of one name keep their order. It fails only for a request target that is
-// not in origin form and cannot be made so (OPTIONS *, CONNECT).
+// values of one name keep their order. It fails for a request target that is not in
+// origin form and cannot be made so (OPTIONS *, CONNECT), or has a query with bytes
+// that no target can hold, which net/http accepts over HTTP/2; and for a host header
+// that contradicts :authority. inbound.CheckPath is for the path.
 func Request(r *http.Request) (*inbound.Request, error) {
 	target, err := originForm(r.RequestURI)
 	if err != nil {
 		return nil, err
+	}
+	if _, query, ok := strings.Cut(target, "?"); ok {
+		if err := inbound.CheckQueryBytes(query); err != nil {
+			return nil, err
+		}
+	}
+	// HTTP/2 allows a host header beside :authority; net/http leaves it among the
+	// others then. Two hosts would be one for us and another for the target.
+	// Source: RFC 9113, 8.3.1.
+	for _, host := range r.Header["Host"] {
+		if host != r.Host {
+			return nil, errHost
+		}
 	}
 	lines := 0
 	for _, values := range r.Header {
@@ -36,6 +51,9 @@ func Request(r *http.Request) (*inbound.Request, error) {
 		Major:     r.ProtoMajor,
 	}
 	for name, values := range r.Header {
+		if name == "Host" {
+			continue
+		}
 		name = lower(name)
 		for _, value := range values {
 			in.Headers = append(in.Headers, inbound.Header{Name: name, Value: value})
@@ -57,7 +75,10 @@ func Request(r *http.Request) (*inbound.Request, error) {
 	return in, nil
 }
 
-var errTarget = errors.New("the request target is not a path")
+var (
+	errTarget = errors.New("the request target is not a path")
+	errHost   = errors.New("the host header is not the same as :authority")
+)
 
 // originForm reduces the absolute form, which a client sends that takes us for a
 // proxy, to the path and query in it.
