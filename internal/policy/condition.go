@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 )
 
 // condition is one operator on one key, ready to be evaluated.
@@ -252,10 +253,11 @@ func (c *condition) matchesTemplate(t template, keys Keys, value string) (matche
 		if state == ambiguous {
 			return false, false
 		}
-		text, ok := lowerTokens(tokens)
-		return ok && equalLower(text, value), true
+		// A value that is no UTF-8 has no case, but it equals itself.
+		text := tokenText(tokens)
+		return text == value || utf8.ValidString(text) && equalLower(strings.ToLower(text), value), true
 	case familyBool:
-		text, _ := lowerTokens(tokens)
+		text := strings.ToLower(tokenText(tokens))
 		if state == ambiguous || text != "true" && text != "false" {
 			return false, false
 		}

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // token is a byte of a pattern, or one of those below. Patterns with variables are
 // matched as tokens, so that a '*' in a variable's value is a star and not a
@@ -77,14 +74,13 @@ func matchARNTokens(pattern []token, arn string) bool {
 	return globTokens(pattern, rest)
 }
 
-// lowerTokens is the text of tokens in lower case; ok is false if a variable had a
-// value that is no text.
-func lowerTokens(tokens []token) (text string, ok bool) {
+// tokenText is the text of tokens without wildcards.
+func tokenText(tokens []token) string {
 	b := make([]byte, len(tokens))
 	for i, t := range tokens {
 		b[i] = t.text()
 	}
-	return strings.ToLower(string(b)), utf8.Valid(b)
+	return string(b)
 }
 
 // piece is a run of tokens, or a variable.
