@@ -9,7 +9,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -26,6 +31,12 @@ type keyRingKey struct {
 	raw  []byte
 }
 
+// Format and LogValue keep the keys out of what is printed.
+func (*KeyRing) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
+
+// LogValue is Format for log/slog.
+func (*KeyRing) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
 // keyFileHead is the first line of a key file.
 const keyFileHead = "# Latchwork key file: keep it secret, and keep it: without it no stored secret can be read."
 
@@ -33,39 +44,67 @@ const keyFileHead = "# Latchwork key file: keep it secret, and keep it: without 
 // none. The file holds lines "ID BASE64", ID from 1 to 255; the first line is the
 // active key, the others only decrypt. A file that others can read is refused.
 func OpenKeyRing(path string) (*KeyRing, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key := make([]byte, 32)
-		rand.Read(key)
-		text := keyFileHead + "\n1 " + base64.StdEncoding.EncodeToString(key) + "\n"
-		// O_EXCL: two processes that start at once must not each write a key.
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
+	text, err := readKeyFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeKeyFile(path); err != nil {
 			return nil, fmt.Errorf("making the key file: %w", err)
 		}
-		if _, err := f.WriteString(text); err != nil {
-			return nil, errors.Join(fmt.Errorf("making the key file: %w", err), f.Close(), os.Remove(path))
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return nil, fmt.Errorf("making the key file: %w", err)
-		}
-		return ParseKeyRing(text)
+		text, err = readKeyFile(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the key file: %w", err)
+		return nil, err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("the key file %s has mode %04o, so others can read it: run chmod 600 %s", path, mode, path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key file: %w", err)
-	}
-	ring, err := ParseKeyRing(string(text))
+	ring, err := ParseKeyRing(text)
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
 	return ring, nil
+}
+
+func readKeyFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the key file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("reading the key file: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return "", fmt.Errorf("the key file %s has mode %04o, so others can read it: run chmod 600 %s", path, mode, path)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return "", fmt.Errorf("reading the key file: %w", err)
+	}
+	return string(text), nil
+}
+
+// makeKeyFile writes a key file with a new key, unless there is one by now. The
+// file appears whole, and is on the disk before anything is sealed with it: a crash
+// leaves no half of a key, and two processes that start at once use the same one.
+func makeKeyFile(path string) (err error) {
+	key := make([]byte, 32)
+	rand.Read(key)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // its mode is 0600
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	_, err = f.WriteString(keyFileHead + "\n1 " + base64.StdEncoding.EncodeToString(key) + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	// A link, unlike a rename, never takes the place of a file that is there.
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // ParseKeyRing reads the text of a key file.
@@ -76,12 +115,15 @@ func ParseKeyRing(text string) (*KeyRing, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		var id int
-		var encoded string
-		if _, err := fmt.Sscanf(line, "%d %s", &id, &encoded); err != nil || id < 1 || id > 255 {
+		fields := strings.Fields(line)
+		if len(fields) != 2 {
 			return nil, fmt.Errorf("line %d is not a number from 1 to 255 and a key in base64", n+1)
 		}
-		raw, err := base64.StdEncoding.DecodeString(encoded)
+		id, err := strconv.ParseUint(fields[0], 10, 8)
+		if err != nil || id < 1 {
+			return nil, fmt.Errorf("line %d is not a number from 1 to 255 and a key in base64", n+1)
+		}
+		raw, err := base64.StdEncoding.DecodeString(fields[1])
 		if err != nil || len(raw) != 32 {
 			return nil, fmt.Errorf("the key of line %d is not 32 bytes in base64", n+1)
 		}

@@ -57,6 +57,9 @@ type claims struct {
 // tokenAAD keeps tokens and other sealed values apart.
 const tokenAAD = "session token"
 
+// tokenText is strict so that a token has one spelling.
+var tokenText = base64.StdEncoding.Strict()
+
 // maxToken bounds the text of a token; AWS says 4096 or more.
 const maxToken = 64 << 10
 
@@ -92,7 +95,7 @@ func (t *Tokens) Mint(p identity.Principal, _, expires time.Time) (accessKeyID, 
 	if err != nil {
 		return "", "", "", err
 	}
-	return accessKeyID, t.secret(t.ring.active, id, accessKeyID), base64.StdEncoding.EncodeToString(sealed), nil
+	return accessKeyID, t.secret(t.ring.active, id, accessKeyID), tokenText.EncodeToString(sealed), nil
 }
 
 // secret derives a session's secret access key: 40 characters that only the key
@@ -139,7 +142,7 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 }
 
 func (t *Tokens) open(token string) (*Session, error) {
-	sealed, err := base64.StdEncoding.DecodeString(token)
+	sealed, err := tokenText.DecodeString(token)
 	if err != nil {
 		return nil, err
 	}
