@@ -30,6 +30,7 @@ var (
 // token of any other.
 type Tokens struct {
 	ring  *KeyRing
+	free  sync.Pool // *[]byte, to hash tokens in without an allocation
 	mu    sync.RWMutex
 	known map[[sha256.Size]byte]*Session
 }
@@ -116,7 +117,7 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 	if token == "" || len(token) > maxToken {
 		return nil, ErrInvalidToken
 	}
-	hash := sha256.Sum256([]byte(token))
+	hash := t.hash(token)
 	t.mu.RLock()
 	s := t.known[hash]
 	t.mu.RUnlock()
@@ -139,6 +140,16 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 		return nil, ErrExpiredToken
 	}
 	return s, nil
+}
+
+func (t *Tokens) hash(token string) [sha256.Size]byte {
+	b, ok := t.free.Get().(*[]byte)
+	if !ok {
+		b = new([]byte)
+	}
+	defer t.free.Put(b)
+	*b = append((*b)[:0], token...)
+	return sha256.Sum256(*b)
 }
 
 func (t *Tokens) open(token string) (*Session, error) {
