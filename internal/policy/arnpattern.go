@@ -9,7 +9,10 @@ type arnPattern struct {
 	// whole is used where no wildcard is in the first five parts: then matching
 	// the text as one gives the same.
 	whole pattern
-	parts *[6]pattern
+	// head holds the parts before the first one with a wildcard, with their ':';
+	// parts those from there on. Most patterns that do not fit fail at the head.
+	head  string
+	parts []pattern
 	never bool // fewer than six parts: it is the pattern of no ARN
 }
 
@@ -24,13 +27,19 @@ func compileARN(text string) arnPattern {
 		p.never = true
 		return p
 	}
-	if !strings.ContainsAny(strings.Join(parts[:5], ":"), "*?") {
+	wild := 0
+	for wild < 5 && !strings.ContainsAny(parts[wild], "*?") {
+		wild++
+	}
+	if wild == 5 {
 		p.whole = compilePattern(text, false)
 		return p
 	}
-	p.parts = new([6]pattern)
-	for i, part := range parts {
-		p.parts[i] = compilePattern(part, false)
+	for _, part := range parts[:wild] {
+		p.head += part + ":"
+	}
+	for _, part := range parts[wild:] {
+		p.parts = append(p.parts, compilePattern(part, false))
 	}
 	return p
 }
@@ -42,15 +51,19 @@ func (p *arnPattern) match(arn string) bool {
 	if p.parts == nil {
 		return p.whole.match(arn)
 	}
-	rest := arn
-	for i := range 5 {
-		part, after, ok := strings.Cut(rest, ":")
-		if !ok || !p.parts[i].match(part) {
+	rest, ok := strings.CutPrefix(arn, p.head)
+	if !ok {
+		return false
+	}
+	last := len(p.parts) - 1
+	for i := range last {
+		colon := strings.IndexByte(rest, ':')
+		if colon < 0 || !p.parts[i].match(rest[:colon]) {
 			return false
 		}
-		rest = after
+		rest = rest[colon+1:]
 	}
-	return p.parts[5].match(rest)
+	return p.parts[last].match(rest)
 }
 
 func isARN(s string) bool {

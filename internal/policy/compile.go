@@ -4,7 +4,7 @@ package policy
 type Compiled struct {
 	doc *Document
 	// denies come before allows: an explicit deny ends an evaluation.
-	denies, allows []statement
+	denies, allows indexed
 }
 
 type statement struct {
@@ -26,11 +26,13 @@ func Compile(d *Document) (*Compiled, error) {
 	for i := range d.Statements {
 		s := compileStatement(d, &d.Statements[i])
 		if s.source.Allow {
-			c.allows = append(c.allows, s)
+			c.allows.statements = append(c.allows.statements, s)
 		} else {
-			c.denies = append(c.denies, s)
+			c.denies.statements = append(c.denies.statements, s)
 		}
 	}
+	c.denies.index()
+	c.allows.index()
 	return c, nil
 }
 

@@ -29,7 +29,7 @@ type ElementResult struct {
 // runs the same tests as Match, but stops at none of them.
 func (c *Compiled) Explain(r *Request) []StatementResult {
 	out := make([]StatementResult, len(c.doc.Statements))
-	for _, list := range [][]statement{c.denies, c.allows} {
+	for _, list := range [][]statement{c.denies.statements, c.allows.statements} {
 		for i := range list {
 			s := &list[i]
 			out[s.source.Index] = s.explain(c.doc, r)

@@ -71,27 +71,35 @@ type shape uint8
 const (
 	exact shape = iota
 	anything
-	prefix
 	general
 )
 
 // pattern is a text in which '*' and '?' stand for others, ready to be matched.
+// What is before its first wildcard and behind its last one is compared first: of
+// many patterns in a policy hardly one fits, and a suffix such as that of "*/rates"
+// would else be looked for at each place of the text.
 type pattern struct {
-	shape shape
-	fold  bool
-	text  string // without the last '*' for a prefix
+	shape  shape
+	fold   bool
+	prefix string // all of an exact pattern
+	middle string // from the first wildcard to the last
+	suffix string
 }
 
 func compilePattern(text string, fold bool) pattern {
-	p := pattern{shape: general, fold: fold, text: text}
-	body := strings.TrimRight(text, "*")
-	switch {
-	case text != "" && body == "":
-		p.shape = anything
-	case !strings.ContainsAny(body, "*?") && body == text:
+	p := pattern{shape: general, fold: fold, prefix: text}
+	first := strings.IndexAny(text, "*?")
+	if first < 0 {
 		p.shape = exact
-	case !strings.ContainsAny(body, "*?"):
-		p.shape, p.text = prefix, body
+		return p
+	}
+	last := strings.LastIndexAny(text, "*?")
+	p.prefix, p.middle, p.suffix = text[:first], text[first:last+1], text[last+1:]
+	if strings.Trim(p.middle, "*") == "" {
+		p.middle = "*"
+		if p.prefix == "" && p.suffix == "" {
+			p.shape = anything
+		}
 	}
 	return p
 }
@@ -101,12 +109,35 @@ func (p *pattern) match(s string) bool {
 	case anything:
 		return true
 	case exact:
-		return s == p.text || p.fold && len(s) == len(p.text) && strings.EqualFold(s, p.text)
-	case prefix:
-		return len(s) >= len(p.text) && (s[:len(p.text)] == p.text || p.fold && strings.EqualFold(s[:len(p.text)], p.text))
-	default:
-		return glob(p.text, s, p.fold)
+		return len(s) == len(p.prefix) && p.equal(p.prefix, s)
 	}
+	inner := len(s) - len(p.suffix)
+	if len(p.prefix) > inner || !p.equal(p.prefix, s[:len(p.prefix)]) || !p.equal(p.suffix, s[inner:]) {
+		return false
+	}
+	return p.middle == "*" || glob(p.middle, s[len(p.prefix):inner], p.fold)
+}
+
+// equal compares a literal part with a text of the same length.
+func (p *pattern) equal(part, s string) bool {
+	// Nearly everybody writes actions as AWS does.
+	if part == s || !p.fold {
+		return part == s
+	}
+	for i := range len(part) {
+		if part[i] != s[i] && lower(part[i]) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i := range b {
+		b[i] = lower(b[i])
+	}
+	return string(b)
 }
 
 // equalLower tells whether value in lower case is lowered, which already is. It

@@ -42,6 +42,11 @@ func FuzzGlob(f *testing.F) {
 		{"*??", "€"},
 		{"?*é", "\xc3é"},
 		{"*?\ufffd", "a\xff"},
+		{"a*?b", "aéb"},
+		{"A?é*B", "axéb"},
+		{"ab*ba", "aba"},
+		{"*é", "\xc3é"},
+		{"?é", "\xe2\x82é"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -59,6 +64,14 @@ func FuzzGlob(f *testing.F) {
 		p := compilePattern(pattern, false)
 		if got := p.match(s); got != want {
 			t.Errorf("pattern %q on %q = %t", pattern, s, got)
+		}
+		p = compilePattern(pattern, true)
+		folded := naive(characters(lowerASCII(pattern)), characters(lowerASCII(s)))
+		if got := p.match(s); got != folded {
+			t.Errorf("without case: pattern %q on %q = %t", pattern, s, got)
+		}
+		if got := glob(pattern, s, true); got != folded {
+			t.Errorf("without case: glob(%q, %q) = %t", pattern, s, got)
 		}
 		var tokens []token
 		for i := range len(pattern) {
@@ -107,4 +120,37 @@ func TestGlobIsLinear(t *testing.T) {
 	if glob("*a*a*a*a*a*a*a*a*b", string(text), false) {
 		t.Error("matched")
 	}
+}
+
+// FuzzARN holds the matching of ARNs, with its literal head, against its definition:
+// part by part.
+func FuzzARN(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"arn:aws:iam::*:role/x*", "arn:aws:iam::1:role/x:y"},
+		{"arn:*:s3:::b/*", "arn:aws:s3:::b/"},
+		{"arn:aws:*:*:*:*", "arn:aws:::"},
+		{"*", "x"},
+		{"arn:aws:s3", "arn:aws:s3"},
+		{"a?n:aws:s3::1:b", "arn:aws:s3::1:b"},
+		{"arn:aws:s3:*:1:b", "arn:aws:s3"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, pattern, arn string) {
+		if len(pattern) > 40 || len(arn) > 60 || strings.Count(pattern, "*") > 6 || !utf8.ValidString(pattern) {
+			return
+		}
+		want := pattern == "*"
+		parts, values := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
+		if len(parts) == 6 && len(values) == 6 {
+			want = true
+			for i := range parts {
+				want = want && naive(characters(parts[i]), characters(values[i]))
+			}
+		}
+		p := compileARN(pattern)
+		if got := p.match(arn); got != want {
+			t.Errorf("ARN %q on %q = %t", pattern, arn, got)
+		}
+	})
 }

@@ -48,23 +48,53 @@ type Match struct {
 // variables, and it always ends: an explicit deny that applies, else the most
 // direct allow, else nothing.
 func (c *Compiled) Match(r *Request) Match {
-	for i := range c.denies {
-		if ok, _ := c.denies[i].applies(c.doc.Kind, r, true); ok {
-			return Match{Verdict: ExplicitDeny, Statement: c.denies[i].source.Index}
+	kind := c.doc.Kind
+	var best Match
+	if c.denies.byName == nil {
+		for i := range c.denies.statements {
+			if s := &c.denies.statements[i]; s.denies(kind, r) {
+				return Match{Verdict: ExplicitDeny, Statement: s.source.Index}
+			}
+		}
+	} else {
+		denies := c.denies.candidates(r)
+		for s := denies.statement(); s != nil; s = denies.statement() {
+			if s.denies(kind, r) {
+				return Match{Verdict: ExplicitDeny, Statement: s.source.Index}
+			}
 		}
 	}
-	var best Match
-	for i := range c.allows {
-		ok, grade := c.allows[i].applies(c.doc.Kind, r, false)
-		if !ok || best.Verdict == Allow && grade <= best.Grade {
-			continue
+	if c.allows.byName == nil {
+		for i := range c.allows.statements {
+			if c.allows.statements[i].allows(kind, r, &best) {
+				break
+			}
 		}
-		best = Match{Verdict: Allow, Statement: c.allows[i].source.Index, Grade: grade}
-		if grade == GradeDirect || grade == GradeNone {
+		return best
+	}
+	allows := c.allows.candidates(r)
+	for s := allows.statement(); s != nil; s = allows.statement() {
+		if s.allows(kind, r, &best) {
 			break
 		}
 	}
 	return best
+}
+
+func (s *statement) denies(kind Kind, r *Request) bool {
+	ok, _ := s.applies(kind, r, true)
+	return ok
+}
+
+// allows notes in best what the statement allows, if that is more direct, and
+// tells whether nothing can be more direct.
+func (s *statement) allows(kind Kind, r *Request, best *Match) bool {
+	ok, grade := s.applies(kind, r, false)
+	if !ok || best.Verdict == Allow && grade <= best.Grade {
+		return false
+	}
+	*best = Match{Verdict: Allow, Statement: s.source.Index, Grade: grade}
+	return grade == GradeDirect || grade == GradeNone
 }
 
 // applies tells whether a statement matches. The cheapest tests come first.

@@ -54,7 +54,14 @@ var kinds = map[string]policy.Kind{
 	"auth": policy.AuthPolicy, "resource": policy.Resource, "scp": policy.ServiceControl,
 }
 
-func compile(t testing.TB, kind policy.Kind, text string) *policy.Compiled {
+// fataler is a test or one run of a property.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func compile(t fataler, kind policy.Kind, text string) *policy.Compiled {
 	t.Helper()
 	d, err := policy.Parse(kind, text)
 	if err != nil {

@@ -152,3 +152,17 @@ func (s *textSet) has(text string) bool {
 	_, ok := s.many[text]
 	return ok
 }
+
+// all yields every text, in no order.
+func (s *textSet) all(yield func(string) bool) {
+	for _, one := range s.few {
+		if !yield(one) {
+			return
+		}
+	}
+	for one := range s.many {
+		if !yield(one) {
+			return
+		}
+	}
+}
