@@ -361,7 +361,9 @@ func (ref *reference) one(operator, operand, value string, negated bool) truth {
 		if !utf8.ValidString(text + value) {
 			return is(text == value)
 		}
-		return is(strings.ToLower(text) == strings.ToLower(value))
+		// Not strings.EqualFold, which folds more than lower case does.
+		left, right := strings.ToLower(text), strings.ToLower(value)
+		return is(left == right)
 	case "Bool":
 		text, t := ref.fill(operand)
 		if t != yes {
