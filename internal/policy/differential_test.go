@@ -79,7 +79,9 @@ func differentialStatement(t *rapid.T, kind policy.Kind) map[string]any {
 	s[element("Resource", true)] = rapid.SliceOfN(rapid.SampledFrom(differentialResources[kind]), 1, 2).Draw(t, "resources")
 	if kind == policy.AuthPolicy {
 		s[element("Principal", s["Effect"] == "Deny")] = some(t, "principal", []any{
-			"*", map[string]any{"AWS": []string{account}}, map[string]any{"AWS": "arn:aws:iam::" + account + ":role/rates-client"},
+			"*",
+			map[string]any{"AWS": []string{account}},
+			map[string]any{"AWS": "arn:aws:iam::" + account + ":role/rates-client"},
 			map[string]any{"AWS": []string{"arn:aws:iam::" + account + ":user/alice", "AROASTRANGERSTRANGER0"}},
 		})
 	}
