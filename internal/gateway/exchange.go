@@ -127,7 +127,7 @@ func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
 		g.malformed(w, x, err)
 		return
 	}
-	if err := inbound.CheckPath(in.Path()); err != nil {
+	if err := inbound.CheckTarget(in.Target); err != nil {
 		g.malformed(w, x, err)
 		return
 	}

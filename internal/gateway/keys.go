@@ -101,8 +101,8 @@ func (x *exchange) headerValues(name string) (policy.Values, bool) {
 }
 
 // queryValues gives the values of a query key, percent-decoded, '+' as a space. A
-// key without '=' is there with an empty value. Text that cannot be decoded
-// compares as it is written.
+// key without '=' is there with an empty value. Every text can be decoded: a request
+// with an escape that is none was refused.
 func queryValues(query, key string) (policy.Values, bool) {
 	var v policy.Values
 	found := false
