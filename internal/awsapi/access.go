@@ -19,6 +19,9 @@ type Resource struct {
 	ARN string
 	// Keys belong to this resource only, for example aws:ResourceTag/k.
 	Keys []Key
+	// Action is what is asked for this resource in place of the row's action, where
+	// a call does two things, such as to create and to tag; "" is the row's.
+	Action string
 }
 
 // Access is an operation's access row: what a caller must be allowed to do.

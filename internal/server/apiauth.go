@@ -82,9 +82,13 @@ func (a *apiAuth) Authorize(ctx context.Context, call *awsapi.Call) error {
 	}
 	for i := range call.Resources {
 		r := &call.Resources[i]
+		action := call.Action
+		if r.Action != "" {
+			action = r.Action
+		}
 		q := &authz.Query{
 			Request: policy.Request{
-				Principal: call.Caller.Principal, Action: call.Action, Resource: r.ARN,
+				Principal: call.Caller.Principal, Action: action, Resource: r.ARN,
 				Keys: a.keys(snap, call, r.Keys),
 			},
 			Account: owner(r.ARN),

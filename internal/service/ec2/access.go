@@ -21,14 +21,7 @@ func (s *Service) access() awsapi.AccessTable {
 	return awsapi.AccessTable{
 		"CreateVpc": {
 			Action:    "ec2:CreateVpc",
-			Resources: awsapi.Target(func(c *awsapi.Call, _ *wire.CreateVpcRequest) string { return vpcARN(c, "*") }),
-			Keys: awsapi.ConditionKeys(func(_ *awsapi.Call, in *wire.CreateVpcRequest) []awsapi.Key {
-				var tags []wire.Tag
-				for _, spec := range in.TagSpecifications {
-					tags = append(tags, spec.Tags...)
-				}
-				return requestTags(tags)
-			}),
+			Resources: awsapi.Targets(createdVPC),
 		},
 		"DescribeVpcs": {Action: "ec2:DescribeVpcs", Resources: awsapi.Everything},
 		"DeleteVpc": {
@@ -51,6 +44,26 @@ func (s *Service) access() awsapi.AccessTable {
 			Keys:      awsapi.ConditionKeys(func(_ *awsapi.Call, in *wire.DeleteTagsRequest) []awsapi.Key { return requestTags(in.Tags) }),
 		},
 	}
+}
+
+// createdVPC is a VPC that does not exist yet. Whoever brings tags needs
+// ec2:CreateTags too.
+// Source: EC2 User Guide, "Grant permission to tag Amazon EC2 resources during
+// creation".
+func createdVPC(_ context.Context, c *awsapi.Call, in *wire.CreateVpcRequest) ([]awsapi.Resource, error) {
+	var tags []wire.Tag
+	for _, spec := range in.TagSpecifications {
+		tags = append(tags, spec.Tags...)
+	}
+	r := awsapi.Resource{ARN: vpcARN(c, "*"), Keys: requestTags(tags)}
+	if len(tags) == 0 {
+		return []awsapi.Resource{r}, nil
+	}
+	tag := awsapi.Resource{
+		Action: "ec2:CreateTags", ARN: r.ARN,
+		Keys: append(requestTags(tags), awsapi.Key{Name: "ec2:CreateAction", Values: []string{"CreateVpc"}}),
+	}
+	return []awsapi.Resource{r, tag}, nil
 }
 
 func vpcARN(c *awsapi.Call, id string) string { return model.VPCARN(c.Account, c.Region, id) }

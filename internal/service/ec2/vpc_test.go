@@ -325,7 +325,7 @@ func TestAccess(t *testing.T) {
 		operation, arn string
 		tags, keys     []string
 	}{
-		{"CreateVpc", arn("*"), nil, []string{"aws:TagKeys=team", "aws:RequestTag/team=blue"}},
+		{"CreateVpc", arn("*"), []string{"aws:TagKeys=team", "aws:RequestTag/team=blue"}, nil},
 		{"CreateTags", arn(v), blue, []string{"aws:TagKeys=Team", "aws:RequestTag/Team=red"}},
 		{"AssociateVpcCidrBlock", arn(v), both, nil},
 		{"DisassociateVpcCidrBlock", arn(v), both, nil},
@@ -334,6 +334,14 @@ func TestAccess(t *testing.T) {
 		{"DeleteVpc", arn(v), blue, nil},
 	} {
 		c := h.calls[test.operation]
+		if test.operation == "CreateVpc" {
+			// Whoever creates with tags needs the permission to tag too.
+			tag := []awsapi.Resource{{ARN: test.arn, Action: "ec2:CreateTags", Keys: append(slices.Clone(c.Resources[0].Keys), awsapi.Key{Name: "ec2:CreateAction", Values: []string{"CreateVpc"}})}}
+			if diff := cmp.Diff(tag, c.Resources[1:]); diff != "" {
+				t.Errorf("the tags of CreateVpc (-want +got)\n%s", diff)
+			}
+			c.Resources = c.Resources[:1]
+		}
 		if c.Action != "ec2:"+test.operation || len(c.Resources) != 1 || c.Resources[0].ARN != test.arn {
 			t.Errorf("%s: %s on %+v", test.operation, c.Action, c.Resources)
 			continue

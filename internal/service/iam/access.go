@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/fault"
@@ -95,6 +96,25 @@ func creates[In, T any](s *Service, k *kind[T], name, path func(*In) *string, ke
 		}
 		return []awsapi.Resource{r}, nil
 	})}
+}
+
+// withTags makes the row of an operation that creates an entity and gives it tags:
+// whoever brings some needs the permission to tag too, iam:TagUser and its like.
+// Source: denials as seen of CreateRole with tags, "not authorized to perform:
+// iam:TagRole".
+func withTags[In any](row awsapi.Access, tags func(*In) []wire.Tag) awsapi.Access {
+	create := row.Resources
+	row.Resources = awsapi.Targets(func(ctx context.Context, c *awsapi.Call, in *In) ([]awsapi.Resource, error) {
+		out, err := create(ctx, c)
+		if err != nil || len(tags(in)) == 0 {
+			return out, err
+		}
+		out[0].Keys = append(out[0].Keys, requestTags(tags(in))...)
+		return append(out, awsapi.Resource{
+			Action: "iam:Tag" + strings.TrimPrefix(c.Operation.Name, "Create"), ARN: out[0].ARN, Keys: out[0].Keys,
+		}), nil
+	})
+	return row
 }
 
 // moves makes the row of an operation that renames an entity: what it is and what

@@ -9,10 +9,10 @@ import (
 // policyRows are those of managed policies.
 func (s *Service) policyRows() awsapi.AccessTable {
 	return awsapi.AccessTable{
-		"CreatePolicy": creates(s, &policies,
+		"CreatePolicy": withTags(creates(s, &policies,
 			func(in *wire.CreatePolicyRequest) *string { return in.PolicyName },
-			func(in *wire.CreatePolicyRequest) *string { return in.Path },
-			func(in *wire.CreatePolicyRequest, _ *model.ManagedPolicy) []awsapi.Key { return requestTags(in.Tags) }),
+			func(in *wire.CreatePolicyRequest) *string { return in.Path }),
+			func(in *wire.CreatePolicyRequest) []wire.Tag { return in.Tags }),
 		"ListPolicies":            everything(),
 		"GetPolicy":               onPolicy(s, func(in *wire.GetPolicyRequest) *string { return in.PolicyArn }),
 		"DeletePolicy":            onPolicy(s, func(in *wire.DeletePolicyRequest) *string { return in.PolicyArn }),

@@ -9,13 +9,12 @@ import (
 // roleRows are those of roles.
 func (s *Service) roleRows() awsapi.AccessTable {
 	return awsapi.AccessTable{
-		"CreateRole": creates(s, &roles,
+		"CreateRole": withTags(creates(s, &roles,
 			func(in *wire.CreateRoleRequest) *string { return in.RoleName },
 			func(in *wire.CreateRoleRequest) *string { return in.Path },
-			func(in *wire.CreateRoleRequest, _ *model.Role) []awsapi.Key { return requestTags(in.Tags) },
 			func(in *wire.CreateRoleRequest, _ *model.Role) []awsapi.Key {
 				return boundaryKey(deref(in.PermissionsBoundary))
-			}),
+			}), func(in *wire.CreateRoleRequest) []wire.Tag { return in.Tags }),
 		"GetRole":                     on(s, &roles, func(in *wire.GetRoleRequest) *string { return in.RoleName }),
 		"ListRoles":                   everything(),
 		"UpdateRole":                  on(s, &roles, func(in *wire.UpdateRoleRequest) *string { return in.RoleName }),

@@ -36,6 +36,9 @@ func TestAccessRows(t *testing.T) {
 	plain := func(arn string, keys ...awsapi.Key) []awsapi.Resource {
 		return []awsapi.Resource{{ARN: arn, Keys: keys}}
 	}
+	tagged := func(action, arn string, keys ...awsapi.Key) []awsapi.Resource {
+		return append(plain(arn, keys...), awsapi.Resource{Action: action, ARN: arn, Keys: keys})
+	}
 	newTag := []string{"Tags.member.1.Key=k", "Tags.member.1.Value=v"}
 	for _, c := range []struct {
 		op   string
@@ -50,7 +53,7 @@ func TestAccessRows(t *testing.T) {
 		{"ListUsers", nil, plain("*")},
 		{
 			"CreateUser", append([]string{"UserName=New", "Path=/n/", "PermissionsBoundary=" + limit}, newTag...),
-			plain(w.arn("user/n/New"), key("aws:RequestTag/k", "v"), multi("aws:TagKeys", "k"), bounded),
+			tagged("iam:TagUser", w.arn("user/n/New"), bounded, key("aws:RequestTag/k", "v"), multi("aws:TagKeys", "k")),
 		},
 		{"CreateUser", []string{"UserName=New"}, plain(w.arn("user/New"))},
 		{"UpdateUser", []string{"UserName=alice", "NewUserName=Eve"}, append(alice(), awsapi.Resource{ARN: w.arn("user/x/Eve"), Keys: tags})},
@@ -76,10 +79,24 @@ func TestAccessRows(t *testing.T) {
 		{"UpdateAssumeRolePolicy", []string{"RoleName=app", "PolicyDocument=" + trustDoc}, plain(w.arn("role/r/App"))},
 		{"AttachRolePolicy", []string{"RoleName=app", "PolicyArn=" + admin}, plain(w.arn("role/r/App"), key("iam:PolicyARN", admin), bounded)},
 		{"ListInstanceProfilesForRole", []string{"RoleName=app"}, plain(w.arn("role/r/App"))},
-		{"AddRoleToInstanceProfile", []string{"InstanceProfileName=box", "RoleName=app"}, plain(w.arn("instance-profile/i/Box"))},
+		{
+			"AddRoleToInstanceProfile",
+			[]string{"InstanceProfileName=box", "RoleName=app"},
+			append(plain(w.arn("instance-profile/i/Box")), awsapi.Resource{
+				Action: "iam:PassRole", ARN: w.arn("role/r/App"), Keys: []awsapi.Key{key("iam:PassedToService", "ec2.amazonaws.com")},
+			}),
+		},
+		{
+			"CreateRole", append([]string{"RoleName=New", "AssumeRolePolicyDocument=" + trustDoc}, newTag...),
+			tagged("iam:TagRole", w.arn("role/New"), key("aws:RequestTag/k", "v"), multi("aws:TagKeys", "k")),
+		},
+		{
+			"CreateInstanceProfile", append([]string{"InstanceProfileName=New"}, newTag...),
+			tagged("iam:TagInstanceProfile", w.arn("instance-profile/New"), key("aws:RequestTag/k", "v"), multi("aws:TagKeys", "k")),
+		},
 		{
 			"CreatePolicy", append([]string{"PolicyName=New", "Path=/p/", "PolicyDocument=" + identityDoc}, newTag...),
-			plain(w.arn("policy/p/New"), key("aws:RequestTag/k", "v"), multi("aws:TagKeys", "k")),
+			tagged("iam:TagPolicy", w.arn("policy/p/New"), key("aws:RequestTag/k", "v"), multi("aws:TagKeys", "k")),
 		},
 		{"GetPolicy", []string{"PolicyArn=" + limit}, plain(limit, key("aws:ResourceTag/p", "q"), key("iam:ResourceTag/p", "q"))},
 		{"CreatePolicyVersion", []string{"PolicyArn=" + admin, "PolicyDocument=" + identityDoc}, plain(admin)},

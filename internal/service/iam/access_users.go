@@ -12,13 +12,12 @@ import (
 // userRows are those of users and their access keys.
 func (s *Service) userRows() awsapi.AccessTable {
 	return awsapi.AccessTable{
-		"CreateUser": creates(s, &users,
+		"CreateUser": withTags(creates(s, &users,
 			func(in *wire.CreateUserRequest) *string { return in.UserName },
 			func(in *wire.CreateUserRequest) *string { return in.Path },
-			func(in *wire.CreateUserRequest, _ *model.User) []awsapi.Key { return requestTags(in.Tags) },
 			func(in *wire.CreateUserRequest, _ *model.User) []awsapi.Key {
 				return boundaryKey(deref(in.PermissionsBoundary))
-			}),
+			}), func(in *wire.CreateUserRequest) []wire.Tag { return in.Tags }),
 		"GetUser":   onSelf(s, func(in *wire.GetUserRequest) *string { return in.UserName }),
 		"ListUsers": everything(),
 		"UpdateUser": moves(s, &users, func(in *wire.UpdateUserRequest) *string { return in.UserName },
