@@ -40,7 +40,10 @@ type Write struct {
 // Condition must hold for a commit to happen. Either Key is set, and the key's
 // last change must be Revision (0: the key is absent); or Prefix is set, and no
 // key below it may have been changed after Revision. A deletion below Prefix does
-// not break a condition: what counted as "too many" then still refuses.
+// not break a condition. That is safe where what was found makes a transaction
+// refuse, and not where it makes one leave something out: two that delete at once
+// would each find the other's record. Such a transaction reads and writes a key that
+// the other does too.
 type Condition struct {
 	Key      string
 	Prefix   string
@@ -85,6 +88,9 @@ var (
 	ErrConflict = errors.New("the record was changed by someone else")
 	// ErrUnavailable says that the backend cannot be reached or cannot write.
 	ErrUnavailable = errors.New("the store is not available")
+	// ErrTooLarge says that a commit has more conditions or writes than the backend
+	// takes.
+	ErrTooLarge = errors.New("the change is too large for the store")
 	// ErrCompacted says that a revision is too old to be read.
 	ErrCompacted = errors.New("the revision is no longer kept")
 )

@@ -25,6 +25,8 @@ type Tx struct {
 	backend Backend
 	// at is the revision that all reads are done at; 0 until the first read.
 	at Revision
+	// newest is the last change of the records that were read.
+	newest Revision
 	// readOnly makes a write an error.
 	readOnly bool
 	read     map[string]KV
@@ -47,7 +49,9 @@ const maxAttempts = 100
 // Update runs fn in a transaction and commits what it wrote, if nothing that fn
 // read has changed meanwhile; otherwise fn is run again from the start. fn must
 // therefore have no effect outside the transaction. It returns the revision of
-// the commit, or the revision that was read if fn wrote nothing.
+// the commit, or that of the newest record that was read if fn wrote nothing: the
+// revision that was read at may be a change of others to a cluster that is shared,
+// which nobody here is ever told of.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (Revision, error) {
 	for range maxAttempts {
 		tx := newTx(ctx, s.backend, false)
@@ -55,7 +59,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (Revision, error
 			return 0, err
 		}
 		if len(tx.writes) == 0 {
-			return tx.at, nil
+			return tx.newest, nil
 		}
 		revision, err := s.backend.Commit(ctx, tx.conditions(), tx.sortedWrites())
 		if errors.Is(err, ErrConflict) {
@@ -98,7 +102,7 @@ func (tx *Tx) get(key string) ([]byte, bool, error) {
 		if kv, at, err = tx.backend.Get(tx.ctx, key, tx.at); err != nil {
 			return nil, false, err
 		}
-		tx.at = at
+		tx.at, tx.newest = at, max(tx.newest, kv.Revision)
 		tx.read[key] = kv
 	}
 	return kv.Value, kv.Revision != 0, nil
@@ -116,6 +120,7 @@ func (tx *Tx) scan(prefix string, visit func(key string, value []byte) error) er
 	found := make(map[string][]byte, len(page.KVs))
 	for _, kv := range page.KVs {
 		found[kv.Key] = kv.Value
+		tx.newest = max(tx.newest, kv.Revision)
 	}
 	for key, value := range tx.writes {
 		if !strings.HasPrefix(key, prefix) {

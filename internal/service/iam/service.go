@@ -89,9 +89,7 @@ func (s *Service) view(ctx context.Context, fn func(*store.Tx) error) (int64, er
 	return int64(revision), public(err)
 }
 
-// update runs fn in a transaction and returns when what it wrote is enforced. fn
-// must write something: the revision of a commit is one that is published, that
-// of a mere read need not be.
+// update runs fn in a transaction and returns when what it wrote is enforced.
 func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
 	revision, err := s.cfg.Store.Update(ctx, fn)
 	if err == nil {

@@ -96,10 +96,16 @@ func replaced(tx *store.Tx, scope model.Scope, service string, before, after []*
 		groups(now, r.Record.Action)
 	}
 	for _, id := range slices.Sorted(maps.Keys(left)) {
-		if now[id] {
-			continue
+		// Kept or not, the claim is read and written: a deletion does not break a scan,
+		// so two that leave at once would each see the other's action and both keep it.
+		if _, err := userOf(tx, scope, id); err != nil {
+			return err
 		}
-		if err := model.Unique.Delete(tx, scope.Key(groupUser, id)); err != nil {
+		err := model.Unique.Delete(tx, scope.Key(groupUser, id))
+		if now[id] {
+			err = model.Unique.Put(tx, scope.Key(groupUser, id), &model.Claim{ID: service})
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
@@ -221,5 +223,67 @@ func TestDeletedMeanwhile(t *testing.T) {
 		if left := w.contents(); strings.Contains(left, *v.Id) || strings.Contains(left, fmt.Sprint("round", round)) {
 			t.Fatalf("left\n%s", left)
 		}
+	}
+}
+
+// meanwhile runs other once, right before a commit.
+type meanwhile struct {
+	store.Backend
+	armed atomic.Bool
+	other func()
+}
+
+func (m *meanwhile) Commit(ctx context.Context, conditions []store.Condition, writes []store.Write) (store.Revision, error) {
+	if m.armed.CompareAndSwap(true, false) {
+		m.other()
+	}
+	return m.Backend.Commit(ctx, conditions, writes)
+}
+
+// TestLeaveAtOnce: of two rules that go at once neither leaves their target group in
+// use.
+func TestLeaveAtOnce(t *testing.T) {
+	m := &meanwhile{Backend: shared.Backend()}
+	w := newWorld(t, func(c *Config) { c.Store = store.New(m) })
+	v, g := w.service("rates"), w.group("group")
+	l := w.listener(v.Id, "http", 80, fixed(404))
+	rule := func(i int32) *string {
+		return must[*vpclattice.CreateRuleOutput](w)(w.CreateRule(ctx, &vpclattice.CreateRuleInput{
+			ServiceIdentifier: v.Id, ListenerIdentifier: l.Id, Name: aws.String(fmt.Sprint("rule", i)), Priority: &i, Match: prefix("/"), Action: forward(g.Id),
+		})).Id
+	}
+	remove := func(id *string) {
+		must[any](w)(w.DeleteRule(ctx, &vpclattice.DeleteRuleInput{ServiceIdentifier: v.Id, ListenerIdentifier: l.Id, RuleIdentifier: id}))
+	}
+	one, two := rule(1), rule(2)
+	m.other = func() { remove(two) }
+	m.armed.Store(true)
+	remove(one)
+	must[any](w)(w.DeleteTargetGroup(ctx, &vpclattice.DeleteTargetGroupInput{TargetGroupIdentifier: g.Id}))
+}
+
+// TestManyGo: what has many parts can be deleted all the same.
+func TestManyGo(t *testing.T) {
+	w := newWorld(t)
+	v, g := w.service("rates"), w.group("group")
+	l := w.listener(v.Id, "http", 80, forward(g.Id))
+	for i := range int32(60) {
+		must[any](w)(w.CreateRule(ctx, &vpclattice.CreateRuleInput{
+			ServiceIdentifier: v.Id, ListenerIdentifier: l.Id, Name: aws.String(fmt.Sprint("rule", i)), Priority: aws.Int32(i + 1), Match: prefix("/"), Action: fixed(404),
+		}))
+	}
+	var targets []types.Target
+	for i := range 3*maxSweep - 1 {
+		targets = append(targets, types.Target{Id: aws.String(fmt.Sprintf("10.0.%d.%d", i/100, i%100)), Port: aws.Int32(80)})
+	}
+	for batch := range slices.Chunk(targets, 100) {
+		must[any](w)(w.RegisterTargets(ctx, &vpclattice.RegisterTargetsInput{TargetGroupIdentifier: g.Id, Targets: batch}))
+		must[any](w)(w.DeregisterTargets(ctx, &vpclattice.DeregisterTargetsInput{TargetGroupIdentifier: g.Id, Targets: batch}))
+	}
+	w.wait(time.Hour)
+	must[any](w)(w.DeleteListener(ctx, &vpclattice.DeleteListenerInput{ServiceIdentifier: v.Id, ListenerIdentifier: l.Id}))
+	must[any](w)(w.DeleteTargetGroup(ctx, &vpclattice.DeleteTargetGroupInput{TargetGroupIdentifier: g.Id}))
+	if left := w.contents(); strings.Contains(left, "10.0.") || strings.Contains(left, "rule") {
+		t.Errorf("left\n%s", left)
 	}
 }

@@ -11,25 +11,41 @@ import (
 	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
 )
 
-// targets reads a group's targets. Those that have drained are removed in passing
-// where the transaction can write.
+// drained tells whether a target was deregistered so long ago that it is gone.
+func (s *Service) drained(t *model.Target) bool {
+	return !t.Draining.IsZero() && s.cfg.Clock().Sub(t.Draining) >= s.cfg.DrainTime
+}
+
+// targets reads a group's targets; those that have drained are none.
 func (s *Service) targets(tx *store.Tx, scope model.Scope, group string) ([]*model.Target, error) {
+	return all(model.Targets, scope.Prefix(group), func(t *model.Target) bool { return !s.drained(t) })(tx)
+}
+
+// maxSweep bounds what one transaction removes beside its own business: one commit
+// takes so many writes.
+const maxSweep = 64
+
+// sweep removes drained targets, maxSweep at most, and tells whether there may be
+// more.
+func (s *Service) sweep(tx *store.Tx, scope model.Scope, group string) (more bool, err error) {
 	items, err := model.Targets.List(tx, scope.Prefix(group))
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	var out []*model.Target
+	n := 0
 	for _, item := range items {
-		t := item.Record
-		if !t.Draining.IsZero() && s.cfg.Clock().Sub(t.Draining) >= s.cfg.DrainTime {
-			if err := model.Targets.Delete(tx, item.ID); err != nil && !tx.ReadOnly() {
-				return nil, err
-			}
+		if !s.drained(item.Record) {
 			continue
 		}
-		out = append(out, t)
+		if n == maxSweep {
+			return true, nil
+		}
+		n++
+		if err := model.Targets.Delete(tx, item.ID); err != nil {
+			return false, err
+		}
 	}
-	return out, nil
+	return false, nil
 }
 
 // targetKey is where a target is stored. One address is one target, however it is
@@ -120,9 +136,8 @@ func (s *Service) DeregisterTargets(ctx context.Context, in *wire.DeregisterTarg
 		if err != nil {
 			return err
 		}
-		// Removes those that have drained: what is left grows with every deployment
-		// otherwise.
-		if _, err := s.targets(tx, scope, g.ID); err != nil {
+		// What is left of drained targets grows with every deployment otherwise.
+		if _, err := s.sweep(tx, scope, g.ID); err != nil {
 			return err
 		}
 		for _, t := range in.Targets {

@@ -276,6 +276,19 @@ func (s *Service) UpdateTargetGroup(ctx context.Context, in *wire.UpdateTargetGr
 func (s *Service) DeleteTargetGroup(ctx context.Context, in *wire.DeleteTargetGroupRequest) (*wire.DeleteTargetGroupResponse, error) {
 	scope := s.scope(ctx)
 	var g *model.TargetGroup
+	// Drained targets go first, in transactions of their own: there may be any number.
+	for more := true; more; {
+		err := s.update(ctx, func(tx *store.Tx) (err error) {
+			if g, _, err = s.targetGroup(tx, scope, *in.TargetGroupIdentifier); err != nil {
+				return err
+			}
+			more, err = s.sweep(tx, scope, g.ID)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	err := s.update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error

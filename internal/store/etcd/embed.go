@@ -71,6 +71,7 @@ func Start(ctx context.Context, c Embedded) (*Backend, error) {
 	// One member elects itself; the wait before it does is the time to start.
 	cfg.TickMs, cfg.ElectionMs = 10, 100
 	cfg.QuotaBackendBytes = 8 << 30
+	cfg.MaxTxnOps = maxTxnOps
 	// Paging reads at the revision of its first page, so revisions are kept a while.
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "1h"
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(c.Log, &closing, func(message string) { failed.Store(&message) }))

@@ -22,6 +22,11 @@ import (
 // and not a hang.
 const requestTimeout = 5 * time.Second
 
+// maxTxnOps is how many conditions or writes one commit may have. etcd's own limit
+// of 128 is too small for the deletion of a listener with its rules; a cluster
+// elsewhere has the limit that it was started with.
+const maxTxnOps = 4096
+
 // Backend implements store.Backend.
 type Backend struct {
 	client *clientv3.Client
@@ -258,6 +263,8 @@ func classify(err error) error {
 		return nil
 	case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, rpctypes.ErrFutureRev):
 		return fmt.Errorf("%w: %w", store.ErrCompacted, err)
+	case errors.Is(err, rpctypes.ErrTooManyOps):
+		return fmt.Errorf("%w: %w: start etcd with --max-txn-ops=%d", store.ErrTooLarge, err, maxTxnOps)
 	case errors.Is(err, context.Canceled):
 		return err
 	default:

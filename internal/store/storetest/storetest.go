@@ -49,6 +49,26 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend) {
 		}
 	})
 
+	t.Run("a transaction that writes nothing waits for nobody", func(t *testing.T) {
+		backend := open(t)
+		s := store.New(backend)
+		wrote, err := s.Update(ctx, func(tx *store.Tx) error { return counters.Put(tx, "a", &counter{7}) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Update(ctx, func(tx *store.Tx) error { return counters.Put(tx, "b", &counter{8}) }); err != nil {
+			t.Fatal(err)
+		}
+		for name, read := range map[string]func(*store.Tx) error{
+			"get":  func(tx *store.Tx) error { _, err := counters.Get(tx, "a"); return err },
+			"list": func(tx *store.Tx) error { _, err := counters.List(tx, "a"); return err },
+		} {
+			if at, err := s.Update(ctx, read); err != nil || at != wrote {
+				t.Errorf("%s: revision %d, %v; the record is of %d", name, at, err, wrote)
+			}
+		}
+	})
+
 	t.Run("concurrent increments all count", func(t *testing.T) {
 		s := store.New(open(t))
 		const workers, each = 8, 10
