@@ -2,6 +2,7 @@ package awsapi_test
 
 import (
 	"context"
+	"html"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +110,8 @@ func TestQueryInput(t *testing.T) {
 		{"blob", "bytes=Zm9v", everything{Bytes: []byte("foo")}},
 		{"time", "when=2015-01-25T08:00:00Z", everything{When: &wire.Timestamp{Time: time.Date(2015, 1, 25, 8, 0, 0, 0, time.UTC)}}},
 		{"recursion", "self.self.self.name=x", everything{Self: &everything{Self: &everything{Self: &everything{Name: new("x")}}}}},
-		{"unknown members", "foo=1&leaf.foo.bar=2", everything{Leaf: &leafType{}}},
+		{"unknown members", "foo=1&bar.member.1=2&Names.1=x", everything{}},
+		{"empty structure and map", "leaf=&map=", everything{Leaf: &leafType{}, Map: map[string]string{}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h, got := codec(t, awsapi.Query, &everything{})
@@ -124,10 +126,56 @@ func TestQueryInput(t *testing.T) {
 	}
 }
 
+// TestMisshapenForms: a known member whose names are wrong is refused. Were it
+// passed over, an AssumeRole with its PolicyArns written wrongly would give a
+// session without them.
+func TestMisshapenForms(t *testing.T) {
+	for _, test := range []struct {
+		protocol awsapi.Protocol
+		form     string
+		want     string
+	}{
+		{awsapi.Query, "names=a", "'names' failed to satisfy constraint: Member must be a list, not a single value"},
+		{awsapi.Query, "names.1=a", `'names' failed to satisfy constraint: Member must have no part named "1"`},
+		{awsapi.Query, "names.Member.1=a", `no part named "Member"`},
+		{awsapi.Query, "names.member=a", "must be a list, not a single value"},
+		{awsapi.Query, "names.member.1.x=a", `'names.1.member' failed to satisfy constraint: Member must have no part named "x"`},
+		{awsapi.Query, "names.member.1=a&names.member.x=b", "numbered from 1"},
+		{awsapi.Query, "names.member.1=a&names.2=b", `no part named "2"`},
+		{awsapi.Query, "leaves.member.1.Name=a", `'leaves.1.member' failed to satisfy constraint: Member must have no part named "Name"`},
+		{awsapi.Query, "leaves.member.1=a", "must be a structure"},
+		{awsapi.Query, "leaf=a", "'leaf' failed to satisfy constraint: Member must be a structure"},
+		{awsapi.Query, "leaf.foo.bar=2", `no part named "foo"`},
+		{awsapi.Query, "leaf.=2", `no part named ""`},
+		{awsapi.Query, "self.leaf.items=a", "'self.leaf.items' failed to satisfy constraint: Member must be a list"},
+		{awsapi.Query, "name.1=a", "'name' failed to satisfy constraint: Member must have no part"},
+		{awsapi.Query, "name=a&name.x=b", "must have no part"},
+		{awsapi.Query, "count.x=1", "'count' failed to satisfy constraint: Member must have no part"},
+		{awsapi.Query, "map=a", "must be a map"},
+		{awsapi.Query, "map.1.key=a&map.1.value=b", `no part named "1"`},
+		{awsapi.Query, "map.entry=a", "must be a map"},
+		{awsapi.Query, "map.entry.1=a", "must be a map"},
+		{awsapi.Query, "map.entry.1.key=a&map.entry.1.value=b&map.entry.1.x=c", `no part named "x"`},
+		{awsapi.Query, "map.entry.1.key.x=a&map.entry.1.value=b", `no part named "x"`},
+		{awsapi.EC2Query, "Names=a", "'Names' failed to satisfy constraint: Member must be a list"},
+		{awsapi.EC2Query, "Names.member.1=a", "numbered from 1"},
+		{awsapi.EC2Query, "Names.1.x=a", `no part named "x"`},
+		{awsapi.EC2Query, "Leaves.1.name=a", `'Leaves.1' failed to satisfy constraint: Member must have no part named "name"`},
+		{awsapi.EC2Query, "Leaf.Item.1=a", `no part named "Item"`},
+		{awsapi.EC2Query, "Name.1=a", "must have no part"},
+	} {
+		h, _ := codec(t, test.protocol, &everything{})
+		w := h.do("POST", "/", "codec", formType, "Action=Echo&Version=1&"+test.form)
+		if w.Code != 400 || !strings.Contains(html.UnescapeString(w.Body.String()), test.want) {
+			t.Errorf("%s: %d %s\nwant %s", test.form, w.Code, w.Body, test.want)
+		}
+	}
+}
+
 func TestEC2Input(t *testing.T) {
 	h, got := codec(t, awsapi.EC2Query, &everything{})
 	w := h.do("POST", "/", "codec", formType,
-		"Action=Echo&Version=1&Name=a&Names.1=x&Names.2=y&Leaves.1.Name=l&Leaves.1.Items.1=i&Leaf.Items.1=j&name=ignored")
+		"Action=Echo&Version=1&Name=a&Names.1=x&Names.2=y&Leaves.1.Name=l&Leaves.1.Items.1=i&Leaf.Items.1=j&name=ignored&Must=")
 	if w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}

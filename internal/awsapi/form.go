@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -84,40 +85,50 @@ func (b *bound) bindForm(input reflect.Value, root *form) *fault.Error {
 
 // formBinder reports what it cannot read as violations, in the same words and
 // paths as the validator.
+//
+// A name that belongs to no member of the operation is passed over, as AWS passes
+// it over. Below a member that is known nothing is: a list of policies or of
+// resources whose names are slightly wrong must not be taken for one that was
+// left out.
 type formBinder struct{ validator }
 
 func (b *formBinder) structure(p *plan, v reflect.Value, in *form, path string) {
+	known := make([]string, len(p.fields))
 	for i := range p.fields {
 		f := &p.fields[i]
-		name := f.name
+		known[i] = f.name
 		if b.service.Protocol == EC2Query {
-			name = upperFirst(name)
+			known[i] = upperFirst(f.name)
 		}
-		if next := in.nested[name]; next != nil {
+		if next := in.nested[known[i]]; next != nil {
 			b.member(f, v, next, b.join(path, f.name))
 		}
+	}
+	if path != "" {
+		b.only(in, path, known...)
 	}
 }
 
 func (b *formBinder) member(f *field, v reflect.Value, in *form, path string) {
-	switch f.plan.kind {
-	case kindStruct, kindList, kindMap:
-		b.value(f.plan, f.make(v), in, path)
-	default:
-		if in.leaf {
-			b.value(f.plan, f.make(v), in, path)
-		}
+	if f.plan.kind == kindList && b.service.Protocol == EC2Query && len(in.nested) == 0 {
+		// EC2's protocol has no empty lists: what is written as one is not there.
+		// Source: Smithy, "AWS EC2 query protocol", "Collections".
+		b.single(in, path, "a list")
+		return
 	}
+	b.value(f.plan, f.make(v), in, path)
 }
 
 func (b *formBinder) value(p *plan, v reflect.Value, in *form, path string) {
 	switch p.kind {
 	case kindStruct:
+		b.single(in, path, "a structure")
 		b.structure(p, v, in, path)
 	case kindList:
+		b.single(in, path, "a list")
 		items := in
 		if b.service.Protocol == Query {
-			items = in.nested["member"]
+			items = b.wrapped(in, path, "member", "a list")
 		}
 		for i, item := range b.elements(items, path) {
 			elem := reflect.New(p.elem.typ).Elem()
@@ -125,21 +136,55 @@ func (b *formBinder) value(p *plan, v reflect.Value, in *form, path string) {
 			v.Set(reflect.Append(v, elem))
 		}
 	case kindMap:
-		for _, item := range b.elements(in.nested["entry"], path) {
+		b.single(in, path, "a map")
+		for _, item := range b.elements(b.wrapped(in, path, "entry", "a map"), path) {
+			b.single(item, path, "a map")
+			b.only(item, path, "key", "value")
 			key, value := item.nested["key"], item.nested["value"]
 			if key == nil || value == nil {
 				b.add(path, "", "Each entry must have a key and a value")
 				continue
 			}
+			b.only(key, path)
 			elem := reflect.New(p.elem.typ).Elem()
 			b.value(p.elem, elem, value, path+"."+shorten(key.value))
 			v.SetMapIndex(reflect.ValueOf(key.value).Convert(p.typ.Key()), elem)
 		}
 	default:
-		if want := p.setScalar(v, in.value); want != "" {
+		b.only(in, path)
+		if want := p.setScalar(v, in.value); in.leaf && want != "" {
 			b.add(path, "", "Member must be %s", want)
 		}
 	}
+}
+
+// single refuses a value where a member has parts. An empty one is how SDKs write
+// that there are none.
+// Source: Smithy, "AWS query protocol", "Collections": an empty list is "Name=".
+func (b *formBinder) single(in *form, path, want string) {
+	if in.value != "" {
+		b.add(path, "", "Member must be %s, not a single value", want)
+	}
+}
+
+// only refuses names below a member that it does not have.
+func (b *formBinder) only(in *form, path string, known ...string) {
+	for _, name := range slices.Sorted(maps.Keys(in.nested)) {
+		if !slices.Contains(known, name) {
+			b.add(path, "", "Member must have no part named %q", shorten(name))
+		}
+	}
+}
+
+// wrapped is what the elements of a list or a map are numbered below: "member" or
+// "entry".
+func (b *formBinder) wrapped(in *form, path, name, want string) *form {
+	b.only(in, path, name)
+	items := in.nested[name]
+	if items != nil {
+		b.single(items, path, want)
+	}
+	return items
 }
 
 // elements returns a list's elements in the order of their numbers. Gaps are

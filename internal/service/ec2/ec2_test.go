@@ -224,3 +224,23 @@ func TestAnotherAccount(t *testing.T) {
 	h.refused("InvalidVpcID.NotFound", "DeleteVpc", "VpcId", mine)
 	h.refused("InvalidVpc.Range", "CreateVpc", "CidrBlock", "10.0.0.0/8")
 }
+
+// TestMisspeltLists: the caller is told, and nothing is done to all or to nothing.
+func TestMisspeltLists(t *testing.T) {
+	h := newHarness(t)
+	v := h.must("CreateVpc", "CidrBlock", "10.0.0.0/8").VpcID
+	tag := []string{"Tag.1.Key", "k", "Tag.1.Value", "v"}
+	for _, op := range []string{"CreateTags", "DeleteTags"} {
+		h.refused("InvalidParameterValue", op, append(tag, "ResourceId", v)...)
+		h.refused("InvalidParameterValue", op, append(tag, "ResourceId.member.1", v)...)
+		h.refused("MissingParameter", op, append(tag, "ResourceId", "")...)
+		h.refused("MissingParameter", op, tag...)
+		h.refused("InvalidParameterValue", op, "ResourceId.1", v, "Tag.1.key", "k")
+	}
+	h.refused("InvalidParameterValue", "DescribeVpcs", "VpcId", v)
+	h.refused("InvalidParameterValue", "DescribeVpcs", "Filter.1.Name", "vpc-id", "Filter.1.Values.1", v)
+	h.refused("InvalidParameterValue", "CreateVpc", "CidrBlock", "11.0.0.0/8", "TagSpecification.1.ResourceType", "vpc", "TagSpecification.1.Tags.1.Key", "k")
+	if got := h.must("DescribeVpcs", "Filter", "", "VpcId", ""); len(got.IDs) != 2 {
+		t.Errorf("with empty lists %v", got.IDs)
+	}
+}

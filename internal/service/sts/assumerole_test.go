@@ -279,3 +279,28 @@ func TestMalformedSessionPolicies(t *testing.T) {
 		}
 	}
 }
+
+// TestMisspeltSessionPolicies: a session policy that cannot be read is no session
+// without one.
+func TestMisspeltSessionPolicies(t *testing.T) {
+	w := newWorld(t)
+	for _, op := range [][]string{{"AssumeRole", "RoleArn=" + roleARN, "RoleSessionName=sess"}, {"GetFederationToken", "Name=sess"}} {
+		for _, parameter := range []string{
+			"PolicyArns.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess",
+			"PolicyArns=arn:aws:iam::aws:policy/ReadOnlyAccess",
+			"PolicyArns.member.arn=arn:aws:iam::aws:policy/ReadOnlyAccess",
+			"PolicyArns.member.1=arn:aws:iam::aws:policy/ReadOnlyAccess",
+			"PolicyArns.Member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess",
+			"PolicyArns.member.1.Arn=arn:aws:iam::aws:policy/ReadOnlyAccess",
+			`Policy.1={"Version":"2012-10-17"}`,
+		} {
+			out := w.call(op[0], append(op[1:], parameter)...)
+			if out.status != 400 || out.Error.Code != "ValidationError" {
+				t.Errorf("%s with %s: %d %s", op[0], parameter, out.status, out.Error.Code)
+			}
+		}
+	}
+	if len(w.minted) != 0 {
+		t.Errorf("%d sessions were made", len(w.minted))
+	}
+}
