@@ -68,6 +68,16 @@ func Start(ctx context.Context) (Cursor, error) {
 	return cur, nil
 }
 
+// StaleToken is the error of a token whose state can no longer be shown.
+func StaleToken(ctx context.Context) error {
+	c, p, _, err := paged(ctx)
+	if err != nil {
+		return err
+	}
+	f := p.field(c.Operation.Pages.InputToken)
+	return c.Service.Invalid(f.name, "Invalid %s. It is too old: list again from the beginning.", f.goName)
+}
+
 // NextToken is the token of the page that begins after the item with the key
 // last.
 func NextToken(ctx context.Context, last string, revision int64) (*string, error) {

@@ -300,14 +300,14 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 	api, err := awsapi.New(awsapi.Config{
 		Bindings: []awsapi.Binding{
 			lattice.New(lattice.Config{
-				Store: s.store, Published: s.publisher, Clock: s.clock, Partition: partition,
+				State: s.state(), Clock: s.clock, Partition: partition,
 				DefaultAccount: s.cfg.AccountID, Observed: s.cfg.observed, Log: s.log, Health: s.gateway.Health, PortProblem: s.gateway.PortProblem,
 			}),
 			iam.New(iamConfig),
 			sts.New(sts.Config{
 				World: sts.Pinned{}, Decider: roleDecider{auth}, Tokens: tokens, Clock: s.clock, Partition: partition, Authorizer: auth,
 			}),
-			ec2.New(ec2.Config{Store: s.store, Published: s.publisher, Clock: s.clock, DefaultAccount: s.cfg.AccountID}),
+			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, DefaultAccount: s.cfg.AccountID}),
 			appmesh.Bind(appmesh.Unimplemented{}, awsapi.AccessTable{}),
 			operator.New(operator.Config{
 				Explain: func(id string) (any, string, bool) {
@@ -333,9 +333,11 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 	return nil
 }
 
+func (s *Server) state() model.State { return model.State{Store: s.store, Published: s.publisher} }
+
 func (s *Server) iamConfig() iam.Config {
 	return iam.Config{
-		Store: s.store, Published: s.publisher, Clock: s.clock, Partition: partition, Secrets: s.ring,
+		State: s.state(), Clock: s.clock, Partition: partition, Secrets: s.ring,
 		// On machines of one's own there is no reason to ration entities.
 		Quotas: iam.Quotas{
 			Users: iam.Unlimited, Groups: iam.Unlimited, Roles: iam.Unlimited, Policies: iam.Unlimited, InstanceProfiles: iam.Unlimited,

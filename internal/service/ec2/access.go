@@ -73,7 +73,7 @@ func vpcARN(c *awsapi.Call, id string) string { return model.VPCARN(c.Account, c
 func each[In any](s *Service, ids func(*In) []string) func(context.Context, *awsapi.Call) ([]awsapi.Resource, error) {
 	return awsapi.Targets(func(ctx context.Context, c *awsapi.Call, in *In) ([]awsapi.Resource, error) {
 		var out []awsapi.Resource
-		err := s.cfg.Store.View(ctx, func(tx *store.Tx) error {
+		err := s.cfg.View(ctx, func(tx *store.Tx) error {
 			for _, id := range ids(in) {
 				v, err := s.vpc(tx, s.scope(ctx), id)
 				if unknown(err) {
@@ -86,7 +86,7 @@ func each[In any](s *Service, ids func(*In) []string) func(context.Context, *aws
 			}
 			return nil
 		})
-		return out, public(err)
+		return out, err
 	})
 }
 
@@ -94,7 +94,7 @@ func each[In any](s *Service, ids func(*In) []string) func(context.Context, *aws
 // account's where there is no such association.
 func (s *Service) associatedVPC(ctx context.Context, c *awsapi.Call, in *wire.DisassociateVpcCidrBlockRequest) ([]awsapi.Resource, error) {
 	r := awsapi.Resource{ARN: vpcARN(c, "*")}
-	err := s.cfg.Store.View(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		v, _, err := s.associated(tx, s.scope(ctx), *in.AssociationId)
 		if err == nil {
 			r = awsapi.Resource{ARN: vpcARN(c, v.ID), Keys: resourceTags(v.Tags)}
@@ -104,7 +104,7 @@ func (s *Service) associatedVPC(ctx context.Context, c *awsapi.Call, in *wire.Di
 		}
 		return err
 	})
-	return []awsapi.Resource{r}, public(err)
+	return []awsapi.Resource{r}, err
 }
 
 // unknown tells an answer, such as that there is no such VPC, from a store that
@@ -124,7 +124,7 @@ func requestTags(list []wire.Tag) []awsapi.Key {
 	}
 	tags := map[string]string{}
 	for _, t := range list {
-		tags[value(t.Key)] = value(t.Value)
+		tags[model.Deref(t.Key)] = model.Deref(t.Value)
 	}
 	return append([]awsapi.Key{{Name: "aws:TagKeys", Values: slices.Sorted(maps.Keys(tags)), Multi: true}}, tagKeys("aws:RequestTag/", tags)...)
 }

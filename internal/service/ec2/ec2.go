@@ -5,7 +5,6 @@ package ec2
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -24,10 +23,7 @@ import (
 
 // Config says what the service works with; everything is required.
 type Config struct {
-	Store     *store.Store
-	Published interface {
-		WaitFor(context.Context, store.Revision) error
-	}
+	model.State
 	Clock clock.Clock
 	// DefaultAccount owns the default VPC of every region.
 	DefaultAccount string
@@ -48,24 +44,6 @@ func New(cfg Config) awsapi.Binding {
 func (s *Service) scope(ctx context.Context) model.Scope {
 	c := awsapi.FromContext(ctx)
 	return model.Scope{Partition: c.Partition, Account: c.Account, Region: c.Region}
-}
-
-func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
-	revision, err := s.cfg.Store.Update(ctx, fn)
-	if err == nil {
-		err = s.cfg.Published.WaitFor(ctx, revision)
-	}
-	return public(err)
-}
-
-func public(err error) error {
-	if errors.Is(err, store.ErrUnavailable) {
-		return &fault.Error{
-			Code: "Unavailable", Status: http.StatusServiceUnavailable, Receiver: true, Cause: err,
-			Message: "The server is overloaded and can't handle the request: its store is not available.",
-		}
-	}
-	return err
 }
 
 func badParameter(format string, args ...any) *fault.Error {
@@ -150,7 +128,7 @@ func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wi
 	}
 	scope := s.scope(ctx)
 	var v *model.VPC
-	err = s.update(ctx, func(tx *store.Tx) error {
+	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
 		now := s.cfg.Clock()
 		id := model.NewID("vpc")
 		v = &model.VPC{Meta: model.Meta{
@@ -177,13 +155,6 @@ func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wi
 		return nil, err
 	}
 	return &wire.CreateVpcResponse{Vpc: show(v)}, nil
-}
-
-func value(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
 }
 
 func show(v *model.VPC) *wire.Vpc {
@@ -220,20 +191,13 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *wire.DescribeVpcsRequest
 	if err := dryRun(in.DryRun); err != nil {
 		return nil, err
 	}
-	cursor, err := awsapi.Start(ctx)
-	if err != nil {
-		return nil, err
-	}
 	scope := s.scope(ctx)
 	var found []*model.VPC
-	var revision int64
-	// All pages show the state that the first one did.
-	err = s.cfg.Store.ViewAt(ctx, store.Revision(cursor.Revision), func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		items, err := model.VPCs.List(tx, scope.Prefix())
 		if err != nil {
 			return err
 		}
-		revision = int64(tx.Revision())
 		d := s.defaultVPC(scope)
 		for _, item := range items {
 			if d != nil && item.Record.ID == d.ID {
@@ -246,11 +210,8 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *wire.DescribeVpcsRequest
 		}
 		return nil
 	})
-	if errors.Is(err, store.ErrCompacted) {
-		return nil, fault.New("InvalidNextToken", "The NextToken is too old: list again from the beginning")
-	}
 	if err != nil {
-		return nil, public(err)
+		return nil, err
 	}
 	for _, id := range in.VpcIds {
 		if !slices.ContainsFunc(found, func(v *model.VPC) bool { return v.ID == id }) {
@@ -261,7 +222,7 @@ func (s *Service) DescribeVpcs(ctx context.Context, in *wire.DescribeVpcsRequest
 		found = slices.DeleteFunc(found, func(v *model.VPC) bool { return !slices.Contains(in.VpcIds, v.ID) })
 	}
 	for _, f := range in.Filters {
-		match, err := filter(value(f.Name))
+		match, err := filter(model.Deref(f.Name))
 		if err != nil {
 			return nil, err
 		}
@@ -332,7 +293,7 @@ func (s *Service) DeleteVpc(ctx context.Context, in *wire.DeleteVpcRequest) (*wi
 		return nil, err
 	}
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		v, err := s.vpc(tx, scope, *in.VpcId)
 		if err != nil {
 			return err
@@ -371,7 +332,7 @@ func unused(tx *store.Tx, scope model.Scope, id string) error {
 		return err
 	}
 	for _, g := range groups {
-		if g.Record.Config != nil && value(g.Record.Config.VpcIdentifier) == id {
+		if g.Record.Config != nil && model.Deref(g.Record.Config.VpcIdentifier) == id {
 			return fault.New("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted: target group %s", id, g.Record.ID)
 		}
 	}

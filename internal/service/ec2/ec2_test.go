@@ -53,7 +53,7 @@ func newHarness(t *testing.T) *harness {
 	}
 	t.Cleanup(func() { backend.Close() })
 	h := &harness{t: t, account: account, store: store.New(backend), calls: map[string]*awsapi.Call{}}
-	binding := New(Config{Store: h.store, Published: h, Clock: clock.Fixed(time.Unix(0, 0)), DefaultAccount: account})
+	binding := New(Config{State: model.State{Store: h.store, Published: h}, Clock: clock.Fixed(time.Unix(0, 0)), DefaultAccount: account})
 	if gaps := binding.Gaps(); len(gaps) > 0 {
 		t.Fatalf("operations without access row: %v", gaps)
 	}

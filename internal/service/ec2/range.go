@@ -26,7 +26,7 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *wire.AssociateV
 	}
 	scope := s.scope(ctx)
 	c := model.CIDR{Prefix: p}
-	err = s.update(ctx, func(tx *store.Tx) error {
+	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
 		v, err := s.vpc(tx, scope, *in.VpcId)
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ func (s *Service) DisassociateVpcCidrBlock(ctx context.Context, in *wire.Disasso
 	scope := s.scope(ctx)
 	var removed model.CIDR
 	var id string
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		v, n, err := s.associated(tx, scope, *in.AssociationId)
 		if err != nil {
 			return err

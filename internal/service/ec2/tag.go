@@ -19,7 +19,7 @@ func (s *Service) CreateTags(ctx context.Context, in *wire.CreateTagsRequest) (*
 	}
 	return nil, s.retag(ctx, in.Resources, func(tags map[string]string) {
 		for _, t := range in.Tags {
-			tags[value(t.Key)] = value(t.Value)
+			tags[model.Deref(t.Key)] = model.Deref(t.Value)
 		}
 	})
 }
@@ -35,8 +35,8 @@ func (s *Service) DeleteTags(ctx context.Context, in *wire.DeleteTagsRequest) (*
 			clear(tags)
 		}
 		for _, t := range in.Tags {
-			if t.Value == nil || tags[value(t.Key)] == *t.Value {
-				delete(tags, value(t.Key))
+			if t.Value == nil || tags[model.Deref(t.Key)] == *t.Value {
+				delete(tags, model.Deref(t.Key))
 			}
 		}
 	})
@@ -44,7 +44,7 @@ func (s *Service) DeleteTags(ctx context.Context, in *wire.DeleteTagsRequest) (*
 
 func (s *Service) retag(ctx context.Context, ids []string, change func(map[string]string)) error {
 	scope := s.scope(ctx)
-	return s.update(ctx, func(tx *store.Tx) error {
+	return s.cfg.Update(ctx, func(tx *store.Tx) error {
 		for _, id := range ids {
 			v, err := s.vpc(tx, scope, id)
 			if err != nil {
@@ -128,7 +128,7 @@ func specifiedTags(specs []wire.TagSpecification) (map[string]string, error) {
 			return nil, badParameter("The resource type of tag specifications must be vpc")
 		}
 		for _, t := range spec.Tags {
-			tags[value(t.Key)] = value(t.Value)
+			tags[model.Deref(t.Key)] = model.Deref(t.Value)
 		}
 	}
 	return tags, checkTags(tags)

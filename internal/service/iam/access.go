@@ -76,7 +76,7 @@ func on[In, T any](s *Service, k *kind[T], name func(*In) *string, keys ...keysO
 }
 
 func lookUp[T any](ctx context.Context, s *Service, k *kind[T], account, name string) (record *T, err error) {
-	_, err = s.view(ctx, func(tx *store.Tx) error {
+	err = s.cfg.View(ctx, func(tx *store.Tx) error {
 		record, err = k.find(tx, account, name)
 		return err
 	})
@@ -153,7 +153,7 @@ func onPolicy[In any](s *Service, arn func(*In) *string, keys ...keysOf[In, mode
 			return nil, err
 		}
 		var record *model.ManagedPolicy
-		_, err := s.view(ctx, func(tx *store.Tx) (err error) {
+		err := s.cfg.View(ctx, func(tx *store.Tx) (err error) {
 			record, err = s.managed(tx, c.Account, *arn(in))
 			return err
 		})

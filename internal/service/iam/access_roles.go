@@ -13,7 +13,7 @@ func (s *Service) roleRows() awsapi.AccessTable {
 			func(in *wire.CreateRoleRequest) *string { return in.RoleName },
 			func(in *wire.CreateRoleRequest) *string { return in.Path },
 			func(in *wire.CreateRoleRequest, _ *model.Role) []awsapi.Key {
-				return boundaryKey(deref(in.PermissionsBoundary))
+				return boundaryKey(model.Deref(in.PermissionsBoundary))
 			}), func(in *wire.CreateRoleRequest) []wire.Tag { return in.Tags }),
 		"GetRole":                     on(s, &roles, func(in *wire.GetRoleRequest) *string { return in.RoleName }),
 		"ListRoles":                   everything(),

@@ -16,7 +16,7 @@ func (s *Service) userRows() awsapi.AccessTable {
 			func(in *wire.CreateUserRequest) *string { return in.UserName },
 			func(in *wire.CreateUserRequest) *string { return in.Path },
 			func(in *wire.CreateUserRequest, _ *model.User) []awsapi.Key {
-				return boundaryKey(deref(in.PermissionsBoundary))
+				return boundaryKey(model.Deref(in.PermissionsBoundary))
 			}), func(in *wire.CreateUserRequest) []wire.Tag { return in.Tags }),
 		"GetUser":   onSelf(s, func(in *wire.GetUserRequest) *string { return in.UserName }),
 		"ListUsers": everything(),
@@ -60,7 +60,7 @@ func (s *Service) userRows() awsapi.AccessTable {
 // keyOwner is the user whom an access key belongs to.
 func (s *Service) keyOwner(ctx context.Context, c *awsapi.Call, in *wire.GetAccessKeyLastUsedRequest) ([]awsapi.Resource, error) {
 	var r awsapi.Resource
-	_, err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		// Of a key that is not there nobody learns more than that.
 		r = awsapi.Resource{ARN: users.arn(s, c.Account, "/", "*")}
 		key, err := accountKey(tx, c.Account, *in.AccessKeyId)

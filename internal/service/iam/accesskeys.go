@@ -57,7 +57,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *wireiam.CreateAccessK
 	}
 	var made *model.AccessKey
 	secret := wire.Secret(credential.NewSecret())
-	err = s.update(ctx, func(tx *store.Tx) (err error) {
+	err = s.cfg.Update(ctx, func(tx *store.Tx) (err error) {
 		made, err = s.addKey(tx, accountOf(ctx), name, secret)
 		return err
 	})
@@ -140,7 +140,7 @@ func (s *Service) UpdateAccessKey(ctx context.Context, in *wireiam.UpdateAccessK
 		return nil, fault.New("InvalidInput", "An access key can be made Active or Inactive.")
 	}
 	now := s.cfg.Clock()
-	return &wireiam.UpdateAccessKeyResponse{}, s.update(ctx, func(tx *store.Tx) error {
+	return &wireiam.UpdateAccessKeyResponse{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		ring, err := keyringOf(tx, accountOf(ctx), name)
 		if err != nil {
 			return err
@@ -160,7 +160,7 @@ func (s *Service) DeleteAccessKey(ctx context.Context, in *wireiam.DeleteAccessK
 	if err != nil {
 		return nil, err
 	}
-	return &wireiam.DeleteAccessKeyResponse{}, s.update(ctx, func(tx *store.Tx) error {
+	return &wireiam.DeleteAccessKeyResponse{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		ring, err := keyringOf(tx, accountOf(ctx), name)
 		if err != nil {
 			return err
@@ -184,7 +184,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *wireiam.ListAccessKeys
 		return nil, err
 	}
 	var found []*model.AccessKey
-	revision, err := s.view(ctx, func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		ring, err := keyringOf(tx, accountOf(ctx), name)
 		if err != nil {
 			return err
@@ -209,7 +209,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *wireiam.ListAccessKeys
 	}
 	return &wireiam.ListAccessKeysResponse{
 		AccessKeyMetadata: each(page, func(k *model.AccessKey) wireiam.AccessKeyMetadata {
-			return wireiam.AccessKeyMetadata{AccessKeyId: &k.ID, CreateDate: wire.At(k.Created), Status: status(k), UserName: present(k.User)}
+			return wireiam.AccessKeyMetadata{AccessKeyId: &k.ID, CreateDate: wire.At(k.Created), Status: status(k), UserName: model.Present(k.User)}
 		}),
 		Marker: next, IsTruncated: new(next != nil),
 	}, nil
@@ -220,7 +220,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *wireiam.ListAccessKeys
 // Source: IAM API Reference, AccessKeyLastUsed.
 func (s *Service) GetAccessKeyLastUsed(ctx context.Context, in *wireiam.GetAccessKeyLastUsedRequest) (*wireiam.GetAccessKeyLastUsedResponse, error) {
 	var key *model.AccessKey
-	_, err := s.view(ctx, func(tx *store.Tx) (err error) {
+	err := s.cfg.View(ctx, func(tx *store.Tx) (err error) {
 		key, err = accountKey(tx, accountOf(ctx), *in.AccessKeyId)
 		if err == nil && key == nil {
 			// The model knows no error for it; this is AWS's.
@@ -237,7 +237,7 @@ func (s *Service) GetAccessKeyLastUsed(ctx context.Context, in *wireiam.GetAcces
 			used.LastUsedDate, used.Region, used.ServiceName = wire.At(last.At), &last.Region, &last.Service
 		}
 	}
-	return &wireiam.GetAccessKeyLastUsedResponse{AccessKeyLastUsed: used, UserName: present(key.User)}, nil
+	return &wireiam.GetAccessKeyLastUsedResponse{AccessKeyLastUsed: used, UserName: model.Present(key.User)}, nil
 }
 
 // accountKey finds a key of an account; nil if the account has no such key.

@@ -15,7 +15,7 @@ import (
 func aliasKey(alias string) string { return model.Scope{}.Key("iam.alias", alias) }
 
 func (s *Service) changeAccount(ctx context.Context, fn func(*store.Tx, *model.Account) error) error {
-	return s.update(ctx, func(tx *store.Tx) error {
+	return s.cfg.Update(ctx, func(tx *store.Tx) error {
 		account := accountOf(ctx)
 		info, err := model.AccountInfo.Get(tx, account)
 		if err != nil {
@@ -67,7 +67,7 @@ func (s *Service) DeleteAccountAlias(ctx context.Context, in *wire.DeleteAccount
 // ListAccountAliases lists the alias, if there is one.
 func (s *Service) ListAccountAliases(ctx context.Context, _ *wire.ListAccountAliasesRequest) (*wire.ListAccountAliasesResponse, error) {
 	var aliases []string
-	revision, err := s.view(ctx, func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		info, err := model.AccountInfo.Get(tx, accountOf(ctx))
 		if err == nil && info != nil && info.Alias != "" {
 			aliases = []string{info.Alias}
@@ -112,7 +112,7 @@ func (s *Service) GetAccountSummary(ctx context.Context, _ *wire.GetAccountSumma
 		wire.SummaryKeyTypeServerCertificates:            0,
 		wire.SummaryKeyTypeProviders:                     0,
 	}
-	_, err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		account := accountOf(ctx)
 		if err := count(tx, &users, account, out, wire.SummaryKeyTypeUsers); err != nil {
 			return err

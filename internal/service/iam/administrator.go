@@ -60,5 +60,5 @@ func Administrator(ctx context.Context, cfg Config, account, name string) (keyID
 		info.Administrator = name
 		return model.AccountInfo.Put(tx, account, info)
 	})
-	return keyID, secret, made, public(err)
+	return keyID, secret, made, err
 }

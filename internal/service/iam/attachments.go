@@ -51,15 +51,15 @@ func detach[T any](ctx context.Context, s *Service, k *kind[T], name, arn *strin
 // listAttached pages through what is attached. The path prefix is that of the
 // policies.
 func listAttached[T any](ctx context.Context, s *Service, k *kind[T], name, pathPrefix *string) ([]wire.AttachedPolicy, *string, error) {
-	record, err := read(ctx, s, k, name)
+	record, revision, err := listed(ctx, s, k, name)
 	if err != nil {
 		return nil, nil, err
 	}
 	found := slices.DeleteFunc(attachedOf(k.attachments(record)), func(p wire.AttachedPolicy) bool {
 		_, path, _ := strings.Cut(*p.PolicyArn, ":policy")
-		return !strings.HasPrefix(path[:strings.LastIndexByte(path, '/')+1], deref(pathPrefix))
+		return !strings.HasPrefix(path[:strings.LastIndexByte(path, '/')+1], model.Deref(pathPrefix))
 	})
-	return awsapi.Page(ctx, found, 0, attachedKey)
+	return awsapi.Page(ctx, found, revision, attachedKey)
 }
 
 // attachedOf lists attached policies in order of attachedKey.

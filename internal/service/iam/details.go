@@ -25,7 +25,7 @@ type detail struct {
 func (s *Service) GetAccountAuthorizationDetails(ctx context.Context, in *wireiam.GetAccountAuthorizationDetailsRequest) (*wireiam.GetAccountAuthorizationDetailsResponse, error) {
 	wanted := func(filter string) bool { return len(in.Filter) == 0 || slices.Contains(in.Filter, filter) }
 	var found []detail
-	revision, err := s.view(ctx, func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		account := accountOf(ctx)
 		if wanted(wireiam.EntityTypeGroup) {
 			if err := addDetails(tx, &groups, account, &found, groupDetail); err != nil {
@@ -142,7 +142,7 @@ func roleDetail(tx *store.Tx, r *model.Role) (func(*wireiam.GetAccountAuthorizat
 
 func policyDetail(p *model.ManagedPolicy, u *usage) wireiam.ManagedPolicyDetail {
 	out := wireiam.ManagedPolicyDetail{
-		Arn: &p.ARN, PolicyId: &p.ID, PolicyName: &p.Name, Path: &p.Path, Description: present(p.Description),
+		Arn: &p.ARN, PolicyId: &p.ID, PolicyName: &p.Name, Path: &p.Path, Description: model.Present(p.Description),
 		CreateDate: wire.At(p.Created), UpdateDate: wire.At(p.Updated), DefaultVersionId: &p.Default, IsAttachable: new(true),
 		AttachmentCount: new(u.attached[p.ARN]), PermissionsBoundaryUsageCount: new(u.boundary[p.ARN]),
 	}

@@ -21,7 +21,7 @@ type policyHolder struct {
 // ListEntitiesForPolicy lists what a managed policy is attached to or bounds.
 func (s *Service) ListEntitiesForPolicy(ctx context.Context, in *wire.ListEntitiesForPolicyRequest) (*wire.ListEntitiesForPolicyResponse, error) {
 	var found []policyHolder
-	revision, err := s.view(ctx, func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		if _, err := s.getManaged(tx, accountOf(ctx), *in.PolicyArn); err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func holders[T any](ctx context.Context, tx *store.Tx, k *kind[T], in *wire.List
 	if err != nil {
 		return err
 	}
-	usageFilter := deref(in.PolicyUsageFilter)
+	usageFilter := model.Deref(in.PolicyUsageFilter)
 	for _, record := range all {
 		attached := slices.Contains(k.attachments(record).Attached, *in.PolicyArn)
 		bounds := k.boundary != nil && *k.boundary(record) == *in.PolicyArn
@@ -74,7 +74,7 @@ func holders[T any](ctx context.Context, tx *store.Tx, k *kind[T], in *wire.List
 		case wire.PolicyUsageTypePermissionsBoundary:
 			attached = false
 		}
-		if (attached || bounds) && strings.HasPrefix(*k.path(record), deref(in.PathPrefix)) {
+		if (attached || bounds) && strings.HasPrefix(*k.path(record), model.Deref(in.PathPrefix)) {
 			*found = append(*found, policyHolder{key: k.resource + "/" + k.sortKey(record), meta: k.meta(record)})
 		}
 	}

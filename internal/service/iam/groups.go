@@ -32,7 +32,7 @@ func (s *Service) CreateGroup(ctx context.Context, in *wireiam.CreateGroupReques
 func (s *Service) GetGroup(ctx context.Context, in *wireiam.GetGroupRequest) (*wireiam.GetGroupResponse, error) {
 	var g *model.Group
 	var members []*model.User
-	revision, err := s.view(ctx, func(tx *store.Tx) (err error) {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) (err error) {
 		if g, err = groups.get(tx, accountOf(ctx), *in.GroupName); err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (s *Service) UpdateGroup(ctx context.Context, in *wireiam.UpdateGroupReques
 
 // DeleteGroup removes a group without members and policies.
 func (s *Service) DeleteGroup(ctx context.Context, in *wireiam.DeleteGroupRequest) (*wireiam.DeleteGroupResponse, error) {
-	return &wireiam.DeleteGroupResponse{}, s.update(ctx, func(tx *store.Tx) error {
+	return &wireiam.DeleteGroupResponse{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		g, err := groups.get(tx, accountOf(ctx), *in.GroupName)
 		if err != nil {
 			return err
@@ -145,7 +145,7 @@ func (s *Service) RemoveUserFromGroup(ctx context.Context, in *wireiam.RemoveUse
 
 // member changes both sides of a membership in one transaction.
 func (s *Service) member(ctx context.Context, groupName, userName *string, fn func(*model.Group, *model.User) error) error {
-	return s.update(ctx, func(tx *store.Tx) error {
+	return s.cfg.Update(ctx, func(tx *store.Tx) error {
 		g, err := groups.get(tx, accountOf(ctx), *groupName)
 		if err != nil {
 			return err
@@ -167,7 +167,7 @@ func (s *Service) member(ctx context.Context, groupName, userName *string, fn fu
 // ListGroupsForUser lists the groups that a user is in.
 func (s *Service) ListGroupsForUser(ctx context.Context, in *wireiam.ListGroupsForUserRequest) (*wireiam.ListGroupsForUserResponse, error) {
 	var found []*model.Group
-	revision, err := s.view(ctx, func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		u, err := users.get(tx, accountOf(ctx), *in.UserName)
 		if err != nil {
 			return err

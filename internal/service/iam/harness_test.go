@@ -21,6 +21,7 @@ import (
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
+	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
@@ -28,7 +29,7 @@ import (
 )
 
 // What the server puts in.
-var _ = Config{Secrets: (*credential.KeyRing)(nil), Published: (*snapshot.Publisher)(nil)}
+var _ = Config{Secrets: (*credential.KeyRing)(nil), State: model.State{Published: (*snapshot.Publisher)(nil)}}
 
 var now = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 
@@ -110,30 +111,36 @@ func newWorld(t *testing.T, quotas Quotas) *world {
 	w := &world{t: t, account: fmt.Sprintf("%012d", rand.Uint64N(1e12))}
 	w.caller = w.user("admin", "AIDAADMIN")
 	w.cfg = Config{
-		Store: shared, Published: w, Clock: clock.Fixed(now), Partition: "aws", Secrets: w, Quotas: quotas,
+		State: model.State{Store: shared, Published: w}, Clock: clock.Fixed(now), Partition: "aws", Secrets: w, Quotas: quotas,
 		AWSManaged: func() []ManagedInfo { return awsPolicies },
 		LastUsed: func(id string) (LastUsed, bool) {
 			last, ok := w.lastUsed[id]
 			return last, ok
 		},
 	}
+	w.serve()
+	return w
+}
+
+// serve makes the API anew, with the configuration as it is now.
+func (w *world) serve() {
+	w.t.Helper()
 	binding := New(w.cfg)
 	if gaps := binding.Gaps(); len(gaps) > 0 {
-		t.Fatal(gaps)
+		w.t.Fatal(gaps)
 	}
 	api, err := awsapi.New(awsapi.Config{
 		Bindings: []awsapi.Binding{binding}, Authenticator: w, Authorizer: w,
 		Clock: clock.Fixed(now), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	w.api = api
 	w.operations = map[string]*awsapi.Operation{}
 	for i := range binding.Operations {
 		w.operations[binding.Operations[i].Name] = &binding.Operations[i]
 	}
-	return w
 }
 
 func (w *world) user(name, id string) *identity.Principal {

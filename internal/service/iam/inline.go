@@ -92,11 +92,11 @@ func deleteInline[T any](ctx context.Context, s *Service, k *kind[T], name, poli
 }
 
 func listInline[T any](ctx context.Context, s *Service, k *kind[T], name *string) ([]string, *string, error) {
-	record, err := read(ctx, s, k, name)
+	record, revision, err := listed(ctx, s, k, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	return awsapi.Page(ctx, inlineNames(k.attachments(record)), 0, strings.ToLower)
+	return awsapi.Page(ctx, inlineNames(k.attachments(record)), revision, strings.ToLower)
 }
 
 // inlineNames lists policy names in order of their lower case.

@@ -160,7 +160,7 @@ func create[T any](ctx context.Context, s *Service, k *kind[T], name string, pat
 	account := accountOf(ctx)
 	now := s.cfg.Clock()
 	var made *T
-	err = s.update(ctx, func(tx *store.Tx) error {
+	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
 		if taken, err := k.find(tx, account, name); err != nil {
 			return err
 		} else if taken != nil {
@@ -197,17 +197,27 @@ func create[T any](ctx context.Context, s *Service, k *kind[T], name string, pat
 // read gives one entity that must be there.
 func read[T any](ctx context.Context, s *Service, k *kind[T], name *string) (*T, error) {
 	var record *T
-	_, err := s.view(ctx, func(tx *store.Tx) (err error) {
+	err := s.cfg.View(ctx, func(tx *store.Tx) (err error) {
 		record, err = k.get(tx, accountOf(ctx), *name)
 		return err
 	})
 	return record, err
 }
 
+// listed is read for an operation that pages through what the entity holds.
+func listed[T any](ctx context.Context, s *Service, k *kind[T], name *string) (*T, int64, error) {
+	var record *T
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) (err error) {
+		record, err = k.get(tx, accountOf(ctx), *name)
+		return err
+	})
+	return record, revision, err
+}
+
 // change lets fn alter one entity, which must be there, and stores it.
 func change[T any](ctx context.Context, s *Service, k *kind[T], name *string, fn func(*store.Tx, *T) error) error {
 	now := s.cfg.Clock()
-	return s.update(ctx, func(tx *store.Tx) error {
+	return s.cfg.Update(ctx, func(tx *store.Tx) error {
 		record, err := k.get(tx, accountOf(ctx), *name)
 		if err != nil {
 			return err
@@ -223,13 +233,13 @@ func change[T any](ctx context.Context, s *Service, k *kind[T], name *string, fn
 // list gives the page of an account's entities that the call asks for.
 func list[T any](ctx context.Context, s *Service, k *kind[T], pathPrefix *string) ([]*T, *string, error) {
 	var found []*T
-	revision, err := s.view(ctx, func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		records, err := k.all(tx, accountOf(ctx))
 		if err != nil {
 			return err
 		}
 		for _, record := range records {
-			if strings.HasPrefix(*k.path(record), deref(pathPrefix)) {
+			if strings.HasPrefix(*k.path(record), model.Deref(pathPrefix)) {
 				found = append(found, record)
 			}
 		}

@@ -28,7 +28,7 @@ func (s *Service) CreatePolicy(ctx context.Context, in *wireiam.CreatePolicyRequ
 		return nil, err
 	}
 	made, err := create(ctx, s, &policies, *in.PolicyName, in.Path, in.Tags, func(_ *store.Tx, p *model.ManagedPolicy) error {
-		p.Description = deref(in.Description)
+		p.Description = model.Deref(in.Description)
 		p.Last, p.Default = 1, "v1"
 		p.Versions = []model.PolicyVersion{{ID: "v1", Document: *in.PolicyDocument, Created: p.Created}}
 		return nil
@@ -44,7 +44,7 @@ func (s *Service) CreatePolicy(ctx context.Context, in *wireiam.CreatePolicyRequ
 // GetPolicy shows a managed policy of the account or of AWS.
 func (s *Service) GetPolicy(ctx context.Context, in *wireiam.GetPolicyRequest) (*wireiam.GetPolicyResponse, error) {
 	var out wireiam.Policy
-	_, err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		p, err := s.getManaged(tx, accountOf(ctx), *in.PolicyArn)
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (s *Service) GetPolicy(ctx context.Context, in *wireiam.GetPolicyRequest) (
 			return err
 		}
 		out = policyOf(p, u)
-		out.Description = present(p.Description)
+		out.Description = model.Present(p.Description)
 		out.Tags = tagsOf(p.Tags)
 		return nil
 	})
@@ -68,17 +68,17 @@ func (s *Service) GetPolicy(ctx context.Context, in *wireiam.GetPolicyRequest) (
 func (s *Service) ListPolicies(ctx context.Context, in *wireiam.ListPoliciesRequest) (*wireiam.ListPoliciesResponse, error) {
 	var found []*model.ManagedPolicy
 	var u *usage
-	revision, err := s.view(ctx, func(tx *store.Tx) (err error) {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) (err error) {
 		if u, err = usageOf(tx, accountOf(ctx)); err != nil {
 			return err
 		}
-		candidates, err := s.inScope(tx, accountOf(ctx), deref(in.Scope))
+		candidates, err := s.inScope(tx, accountOf(ctx), model.Deref(in.Scope))
 		if err != nil {
 			return err
 		}
 		for _, p := range candidates {
-			if strings.HasPrefix(p.Path, deref(in.PathPrefix)) &&
-				u.passes(p.ARN, deref(in.PolicyUsageFilter), deref(in.OnlyAttached)) {
+			if strings.HasPrefix(p.Path, model.Deref(in.PathPrefix)) &&
+				u.passes(p.ARN, model.Deref(in.PolicyUsageFilter), model.Deref(in.OnlyAttached)) {
 				found = append(found, p)
 			}
 		}
@@ -122,7 +122,7 @@ func policyKey(p *model.ManagedPolicy) string { return p.Account + "/" + strings
 
 // DeletePolicy removes a policy that nothing uses and that has one version.
 func (s *Service) DeletePolicy(ctx context.Context, in *wireiam.DeletePolicyRequest) (*wireiam.DeletePolicyResponse, error) {
-	return &wireiam.DeletePolicyResponse{}, s.update(ctx, func(tx *store.Tx) error {
+	return &wireiam.DeletePolicyResponse{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		p, err := s.ownManaged(tx, accountOf(ctx), *in.PolicyArn)
 		if err != nil {
 			return err
@@ -143,7 +143,7 @@ func (s *Service) DeletePolicy(ctx context.Context, in *wireiam.DeletePolicyRequ
 
 // changePolicy lets fn alter a policy of the account and stores it.
 func (s *Service) changePolicy(ctx context.Context, arn *string, fn func(*model.ManagedPolicy) error) error {
-	return s.update(ctx, func(tx *store.Tx) error {
+	return s.cfg.Update(ctx, func(tx *store.Tx) error {
 		p, err := s.ownManaged(tx, accountOf(ctx), *arn)
 		if err != nil {
 			return err
@@ -172,11 +172,11 @@ func (s *Service) UntagPolicy(ctx context.Context, in *wireiam.UntagPolicyReques
 
 // ListPolicyTags lists tags.
 func (s *Service) ListPolicyTags(ctx context.Context, in *wireiam.ListPolicyTagsRequest) (*wireiam.ListPolicyTagsResponse, error) {
-	p, err := s.readPolicy(ctx, in.PolicyArn)
+	p, revision, err := s.listedPolicy(ctx, in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := pageTags(ctx, &p.Meta)
+	page, next, err := pageTags(ctx, &p.Meta, revision)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +185,22 @@ func (s *Service) ListPolicyTags(ctx context.Context, in *wireiam.ListPolicyTags
 
 func (s *Service) readPolicy(ctx context.Context, arn *string) (*model.ManagedPolicy, error) {
 	var p *model.ManagedPolicy
-	_, err := s.view(ctx, func(tx *store.Tx) (err error) {
+	err := s.cfg.View(ctx, func(tx *store.Tx) (err error) {
 		p, err = s.getManaged(tx, accountOf(ctx), *arn)
 		return err
 	})
 	return p, err
+}
+
+// listedPolicy is readPolicy for an operation that pages through what the policy
+// holds.
+func (s *Service) listedPolicy(ctx context.Context, arn *string) (*model.ManagedPolicy, int64, error) {
+	var p *model.ManagedPolicy
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) (err error) {
+		p, err = s.getManaged(tx, accountOf(ctx), *arn)
+		return err
+	})
+	return p, revision, err
 }
 
 func noVersion(arn, version string) *fault.Error {

@@ -71,7 +71,7 @@ func (s *Service) CreateInstanceProfile(ctx context.Context, in *wireiam.CreateI
 // GetInstanceProfile shows an instance profile.
 func (s *Service) GetInstanceProfile(ctx context.Context, in *wireiam.GetInstanceProfileRequest) (*wireiam.GetInstanceProfileResponse, error) {
 	var found heldProfile
-	_, err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		p, err := profiles.get(tx, accountOf(ctx), *in.InstanceProfileName)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func (s *Service) ListInstanceProfiles(ctx context.Context, in *wireiam.ListInst
 		all, err := profiles.all(tx, accountOf(ctx))
 		var out []*model.InstanceProfile
 		for _, p := range all {
-			if strings.HasPrefix(p.Path, deref(in.PathPrefix)) {
+			if strings.HasPrefix(p.Path, model.Deref(in.PathPrefix)) {
 				out = append(out, p)
 			}
 		}
@@ -120,7 +120,7 @@ func (s *Service) ListInstanceProfilesForRole(ctx context.Context, in *wireiam.L
 
 func (s *Service) pageProfiles(ctx context.Context, find func(*store.Tx) ([]*model.InstanceProfile, error)) ([]wireiam.InstanceProfile, *string, error) {
 	var found []heldProfile
-	revision, err := s.view(ctx, func(tx *store.Tx) error {
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
 		records, err := find(tx)
 		if err != nil {
 			return err
@@ -150,7 +150,7 @@ func (s *Service) pageProfiles(ctx context.Context, find func(*store.Tx) ([]*mod
 
 // DeleteInstanceProfile removes an instance profile without a role.
 func (s *Service) DeleteInstanceProfile(ctx context.Context, in *wireiam.DeleteInstanceProfileRequest) (*wireiam.DeleteInstanceProfileResponse, error) {
-	return &wireiam.DeleteInstanceProfileResponse{}, s.update(ctx, func(tx *store.Tx) error {
+	return &wireiam.DeleteInstanceProfileResponse{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		p, err := profiles.get(tx, accountOf(ctx), *in.InstanceProfileName)
 		if err != nil {
 			return err

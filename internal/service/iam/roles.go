@@ -25,7 +25,7 @@ func roleOf(r *model.Role) wireiam.Role {
 // listedRole is a role as ListRoles shows it.
 func listedRole(r *model.Role) wireiam.Role {
 	out := roleOf(r)
-	out.Description = present(r.Description)
+	out.Description = model.Present(r.Description)
 	out.MaxSessionDuration = &r.MaxSession
 	return out
 }
@@ -46,7 +46,7 @@ func (s *Service) CreateRole(ctx context.Context, in *wireiam.CreateRoleRequest)
 		return nil, err
 	}
 	made, err := create(ctx, s, &roles, *in.RoleName, in.Path, in.Tags, func(tx *store.Tx, r *model.Role) error {
-		r.Description = deref(in.Description)
+		r.Description = model.Deref(in.Description)
 		r.Trust = *in.AssumeRolePolicyDocument
 		r.MaxSession = defaultMaxSession
 		if in.MaxSessionDuration != nil {
@@ -128,7 +128,7 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *wireiam.Update
 
 // DeleteRole removes a role without policies that no instance profile holds.
 func (s *Service) DeleteRole(ctx context.Context, in *wireiam.DeleteRoleRequest) (*wireiam.DeleteRoleResponse, error) {
-	return &wireiam.DeleteRoleResponse{}, s.update(ctx, func(tx *store.Tx) error {
+	return &wireiam.DeleteRoleResponse{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		r, err := roles.get(tx, accountOf(ctx), *in.RoleName)
 		if err != nil {
 			return err

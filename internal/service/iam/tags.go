@@ -77,15 +77,15 @@ func removeTags(m *model.Meta, keys []string) {
 }
 
 func listTags[T any](ctx context.Context, s *Service, k *kind[T], name *string) ([]wire.Tag, *string, error) {
-	record, err := read(ctx, s, k, name)
+	record, revision, err := listed(ctx, s, k, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	return pageTags(ctx, k.meta(record))
+	return pageTags(ctx, k.meta(record), revision)
 }
 
-func pageTags(ctx context.Context, m *model.Meta) ([]wire.Tag, *string, error) {
-	return awsapi.Page(ctx, tagsOf(m.Tags), 0, func(t wire.Tag) string { return pageKey(*t.Key) })
+func pageTags(ctx context.Context, m *model.Meta, revision int64) ([]wire.Tag, *string, error) {
+	return awsapi.Page(ctx, tagsOf(m.Tags), revision, func(t wire.Tag) string { return pageKey(*t.Key) })
 }
 
 // tagsOf lists tags in the order of their page keys; nil if there are none.

@@ -107,7 +107,7 @@ func (s *Service) UpdateUser(ctx context.Context, in *wireiam.UpdateUserRequest)
 // Source: IAM API Reference, DeleteUser: "you must delete the items attached to
 // the user manually, or the deletion fails".
 func (s *Service) DeleteUser(ctx context.Context, in *wireiam.DeleteUserRequest) (*wireiam.DeleteUserResponse, error) {
-	return &wireiam.DeleteUserResponse{}, s.update(ctx, func(tx *store.Tx) error {
+	return &wireiam.DeleteUserResponse{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		u, err := users.get(tx, accountOf(ctx), *in.UserName)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/store"
 )
 
 func TestUserLifecycle(t *testing.T) {
@@ -140,6 +142,57 @@ func TestUserPagesAndPaths(t *testing.T) {
 	// A marker belongs to the filter that it was given out for.
 	marker := w.ok("ListUsers", "MaxItems=1").text("Marker")
 	w.fails(400, "ValidationError", "Invalid Marker.", "ListUsers", "PathPrefix=/x/", "Marker="+marker)
+}
+
+// TestOneStateForAllPages: what is changed between two pages is on one of them as
+// it was, and neither twice nor on none.
+func TestOneStateForAllPages(t *testing.T) {
+	w := newWorld(t, Quotas{})
+	w.ok("CreateGroup", "GroupName=g")
+	w.ok("CreateRole", "RoleName=r", "AssumeRolePolicyDocument="+trustDoc, "Tags.member.1.Key=a", "Tags.member.1.Value=1", "Tags.member.2.Key=b", "Tags.member.2.Value=2")
+	for _, name := range []string{"bbb", "ccc", "zed"} {
+		w.ok("CreateUser", "UserName="+name)
+		w.ok("AddUserToGroup", "GroupName=g", "UserName="+name)
+	}
+	lists := []struct {
+		want, list, member string
+		args               []string
+	}{
+		{"zed", "Users", "UserName", []string{"ListUsers", "MaxItems=2"}},
+		{"zed", "Users", "UserName", []string{"GetGroup", "GroupName=g", "MaxItems=2"}},
+		{"b", "Tags", "Key", []string{"ListRoleTags", "RoleName=r", "MaxItems=1"}},
+	}
+	next := make([]string, len(lists))
+	for i, l := range lists {
+		next[i] = "Marker=" + w.ok(l.args[0], l.args[1:]...).text("Marker")
+	}
+	w.ok("UpdateUser", "UserName=zed", "NewUserName=abe")
+	w.ok("UntagRole", "RoleName=r", "TagKeys.member.1=b")
+	for i, l := range lists {
+		if got := w.ok(l.args[0], append(l.args[1:], next[i])...).members(l.list, l.member); len(got) != 1 || got[0] != l.want {
+			t.Errorf("the second page of %v has %v, want %s", l.args, got, l.want)
+		}
+	}
+}
+
+// forgetful has compacted every revision.
+type forgetful struct{ store.Backend }
+
+func (f forgetful) Range(ctx context.Context, prefix, after string, limit int, at store.Revision) (store.Page, error) {
+	if at != 0 {
+		return store.Page{}, fmt.Errorf("%w: told to", store.ErrCompacted)
+	}
+	return f.Backend.Range(ctx, prefix, after, limit, at)
+}
+
+func TestMarkerOfCompactedState(t *testing.T) {
+	w := newWorld(t, Quotas{})
+	w.ok("CreateUser", "UserName=a")
+	w.ok("CreateUser", "UserName=b")
+	marker := w.ok("ListUsers", "MaxItems=1").text("Marker")
+	w.cfg.Store = store.New(forgetful{shared.Backend()})
+	w.serve()
+	w.fails(400, "ValidationError", "Invalid Marker. It is too old: list again from the beginning.", "ListUsers", "Marker="+marker)
 }
 
 func TestTags(t *testing.T) {

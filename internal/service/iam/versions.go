@@ -45,7 +45,7 @@ func (s *Service) CreatePolicyVersion(ctx context.Context, in *wireiam.CreatePol
 		p.Last++
 		v := model.PolicyVersion{ID: fmt.Sprintf("v%d", p.Last), Document: *in.PolicyDocument, Created: now}
 		p.Versions = append(p.Versions, v)
-		if deref(in.SetAsDefault) {
+		if model.Deref(in.SetAsDefault) {
 			p.Default = v.ID
 		}
 		// A policy's UpdateDate is when its newest version was made.
@@ -75,13 +75,13 @@ func (s *Service) GetPolicyVersion(ctx context.Context, in *wireiam.GetPolicyVer
 
 // ListPolicyVersions lists the versions, newest first.
 func (s *Service) ListPolicyVersions(ctx context.Context, in *wireiam.ListPolicyVersionsRequest) (*wireiam.ListPolicyVersionsResponse, error) {
-	p, err := s.readPolicy(ctx, in.PolicyArn)
+	p, revision, err := s.listedPolicy(ctx, in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
 	newest := slices.Clone(p.Versions)
 	slices.Reverse(newest)
-	page, next, err := awsapi.Page(ctx, newest, 0, func(v model.PolicyVersion) string { return descending(v.ID) })
+	page, next, err := awsapi.Page(ctx, newest, revision, func(v model.PolicyVersion) string { return descending(v.ID) })
 	if err != nil {
 		return nil, err
 	}

@@ -259,7 +259,7 @@ func (s *Service) groupKeys(c *awsapi.Call, a *wire.RuleAction) []awsapi.Key {
 	}
 	key := awsapi.Key{Name: "vpc-lattice:TargetGroupArns", Multi: true}
 	for _, g := range a.Forward.TargetGroups {
-		key.Values = append(key.Values, arnOf(c, s, "targetgroup", deref(g.TargetGroupIdentifier)))
+		key.Values = append(key.Values, arnOf(c, s, "targetgroup", model.Deref(g.TargetGroupIdentifier)))
 	}
 	return []awsapi.Key{key}
 }
@@ -276,14 +276,14 @@ func (s *Service) fresh(kind, prefix string) resources {
 // the handler says so after the caller was allowed to ask.
 func (s *Service) resource(ctx context.Context, arn string) (awsapi.Resource, error) {
 	r := awsapi.Resource{ARN: arn}
-	err := s.cfg.Store.View(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		meta, _, err := s.tagged(tx, s.scope(ctx), arn)
 		var answered *fault.Error
 		if errors.As(err, &answered) {
 			return nil // Not there, or no ARN of ours: the handler answers that.
 		}
 		if err != nil {
-			return public(err) // Nobody can tell its tags, which may deny.
+			return err // Nobody can tell its tags, which may deny.
 		}
 		r.Keys = tagKeys("ResourceTag", meta.Tags)
 		joins, err := s.joinKeys(tx, s.scope(ctx), meta.ID)

@@ -100,7 +100,7 @@ func (s *Service) PutAuthPolicy(ctx context.Context, in *wire.PutAuthPolicyReque
 		return nil, err
 	}
 	var p *protected
-	err = s.update(ctx, func(tx *store.Tx) error {
+	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
 		if p, err = s.protected(tx, scope, *in.ResourceIdentifier); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Service) PutAuthPolicy(ctx context.Context, in *wire.PutAuthPolicyReque
 // is empty.
 func (s *Service) GetAuthPolicy(ctx context.Context, in *wire.GetAuthPolicyRequest) (*wire.GetAuthPolicyResponse, error) {
 	out := &wire.GetAuthPolicyResponse{}
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		p, err := s.protected(tx, s.scope(ctx), *in.ResourceIdentifier)
 		if err != nil {
 			return err
@@ -151,7 +151,7 @@ func (s *Service) GetAuthPolicy(ctx context.Context, in *wire.GetAuthPolicyReque
 // policy it does nothing.
 func (s *Service) DeleteAuthPolicy(ctx context.Context, in *wire.DeleteAuthPolicyRequest) (*wire.DeleteAuthPolicyResponse, error) {
 	scope := s.scope(ctx)
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		p, err := s.protected(tx, scope, *in.ResourceIdentifier)
 		if err != nil {
 			return err

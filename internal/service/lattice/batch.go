@@ -25,7 +25,7 @@ type change struct {
 func (s *Service) BatchUpdateRule(ctx context.Context, in *wire.BatchUpdateRuleRequest) (*wire.BatchUpdateRuleResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.BatchUpdateRuleResponse
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		out = &wire.BatchUpdateRuleResponse{Successful: []wire.RuleUpdateSuccess{}, Unsuccessful: []wire.RuleUpdateFailure{}}
 		fail := func(identifier *string, err *fault.Error) {
 			out.Unsuccessful = append(out.Unsuccessful, wire.RuleUpdateFailure{

@@ -52,7 +52,7 @@ func groups(to map[string]bool, a *wire.RuleAction) {
 		return
 	}
 	for _, g := range a.Forward.TargetGroups {
-		to[deref(g.TargetGroupIdentifier)] = true
+		to[model.Deref(g.TargetGroupIdentifier)] = true
 	}
 }
 

@@ -111,7 +111,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	}
 	w.vpc = model.DefaultVPC(w.account, region, w.time).ID
 	cfg := Config{
-		Store: shared, Published: published{}, Partition: "aws", DefaultAccount: w.account,
+		State: model.State{Store: shared, Published: published{}}, Partition: "aws", DefaultAccount: w.account,
 		Clock: func() time.Time {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -9,7 +9,6 @@ package lattice
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -24,14 +23,10 @@ import (
 	wirelattice "github.com/latchwork/latchwork/internal/wire/vpclattice"
 )
 
-// Config says what the service works with. Store, Published, Clock and Partition
-// are required.
+// Config says what the service works with. State, Clock and Partition are
+// required.
 type Config struct {
-	Store *store.Store
-	// Published tells when a revision of the store is in force.
-	Published interface {
-		WaitFor(context.Context, store.Revision) error
-	}
+	model.State
 	Clock     clock.Clock
 	Partition string
 	// DefaultAccount owns the default VPC of every region.
@@ -100,28 +95,6 @@ const (
 func (s *Service) scope(ctx context.Context) model.Scope {
 	c := awsapi.FromContext(ctx)
 	return model.Scope{Partition: s.cfg.Partition, Account: c.Account, Region: c.Region}
-}
-
-// view runs fn on one consistent state of the store.
-func (s *Service) view(ctx context.Context, fn func(*store.Tx) error) error {
-	return public(s.cfg.Store.View(ctx, fn))
-}
-
-// update runs fn in a transaction and returns when what it wrote is in force.
-func (s *Service) update(ctx context.Context, fn func(*store.Tx) error) error {
-	revision, err := s.cfg.Store.Update(ctx, fn)
-	if err == nil {
-		err = s.cfg.Published.WaitFor(ctx, revision)
-	}
-	return public(err)
-}
-
-// public gives an unavailable store its AWS code.
-func public(err error) error {
-	if errors.Is(err, store.ErrUnavailable) {
-		return fault.Unavailable(err)
-	}
-	return err
 }
 
 func invalid(member, format string, args ...any) *fault.Error {
@@ -241,25 +214,16 @@ func creationKey(m *model.Meta) string {
 // list answers a page of the records that read finds, in order of creation, as
 // they were when the first page was asked for.
 func list[T, S any](ctx context.Context, s *Service, read func(*store.Tx) ([]*T, error), meta func(*T) *model.Meta, show func(*T) S) ([]S, *string, error) {
-	cursor, err := awsapi.Start(ctx)
+	var found []*T
+	revision, err := s.cfg.List(ctx, func(tx *store.Tx) (err error) {
+		found, err = read(tx)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	var found []*T
-	var revision store.Revision
-	err = s.cfg.Store.ViewAt(ctx, store.Revision(cursor.Revision), func(tx *store.Tx) error {
-		found, err = read(tx)
-		revision = tx.Revision()
-		return err
-	})
-	if errors.Is(err, store.ErrCompacted) {
-		return nil, nil, invalid("nextToken", "nextToken is too old: list again from the beginning")
-	}
-	if err != nil {
-		return nil, nil, public(err)
-	}
 	slices.SortFunc(found, func(a, b *T) int { return strings.Compare(creationKey(meta(a)), creationKey(meta(b))) })
-	page, next, err := awsapi.Page(ctx, found, int64(revision), func(r *T) string { return creationKey(meta(r)) })
+	page, next, err := awsapi.Page(ctx, found, revision, func(r *T) string { return creationKey(meta(r)) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -285,22 +249,6 @@ func all[T any](c store.Collection[T], prefix string, keep func(*T) bool) func(*
 		}
 		return out, nil
 	}
-}
-
-func deref[T any](p *T) T {
-	var zero T
-	if p == nil {
-		return zero
-	}
-	return *p
-}
-
-// present is the opposite of deref: an empty text is an absent member.
-func present(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }
 
 func at(t time.Time) *wire.Timestamp { return wire.At(t) }

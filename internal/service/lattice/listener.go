@@ -37,7 +37,7 @@ func (s *Service) CreateListener(ctx context.Context, in *wire.CreateListenerReq
 	scope := s.scope(ctx)
 	var l *model.Listener
 	var v *model.Service
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var err error
 		if v, _, err = s.service(tx, scope, *in.ServiceIdentifier); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (s *Service) CreateListener(ctx context.Context, in *wire.CreateListenerReq
 // GetListener implements vpc-lattice:GetListener.
 func (s *Service) GetListener(ctx context.Context, in *wire.GetListenerRequest) (*wire.GetListenerResponse, error) {
 	var out *wire.GetListenerResponse
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		v, l, _, err := s.listener(tx, s.scope(ctx), *in.ServiceIdentifier, *in.ListenerIdentifier)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (s *Service) UpdateListener(ctx context.Context, in *wire.UpdateListenerReq
 	scope := s.scope(ctx)
 	var l *model.Listener
 	var v *model.Service
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if v, l, key, err = s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier); err != nil {
@@ -147,7 +147,7 @@ func (s *Service) UpdateListener(ctx context.Context, in *wire.UpdateListenerReq
 // DeleteListener implements vpc-lattice:DeleteListener. Its rules go with it.
 func (s *Service) DeleteListener(ctx context.Context, in *wire.DeleteListenerRequest) (*wire.DeleteListenerResponse, error) {
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		_, l, _, err := s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier)
 		if err != nil {
 			return err
@@ -206,7 +206,7 @@ func (s *Service) action(tx *store.Tx, scope model.Scope, v *model.Service, prot
 			return nil, invalid(name, "target group %s is named twice", g.ID)
 		case w.Weight == nil && len(a.Forward.TargetGroups) > 1:
 			return nil, invalid(name+".weight", "weight is required where an action has several target groups")
-		case g.Type != wire.TargetGroupTypeLambda && g.Config != nil && deref(g.Config.Protocol) == wire.TargetGroupProtocolTcp:
+		case g.Type != wire.TargetGroupTypeLambda && g.Config != nil && model.Deref(g.Config.Protocol) == wire.TargetGroupProtocolTcp:
 			return nil, invalid(name, "target group %s has protocol TCP, which an %s listener cannot forward to", g.ID, protocol)
 		}
 		seen[g.ID] = true

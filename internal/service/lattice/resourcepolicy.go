@@ -66,7 +66,7 @@ func (s *Service) PutResourcePolicy(ctx context.Context, in *wire.PutResourcePol
 		return nil, err
 	}
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		p, err := s.sharable(tx, scope, *in.ResourceArn)
 		if err != nil {
 			return err
@@ -87,7 +87,7 @@ func (s *Service) PutResourcePolicy(ctx context.Context, in *wire.PutResourcePol
 // answer is empty.
 func (s *Service) GetResourcePolicy(ctx context.Context, in *wire.GetResourcePolicyRequest) (*wire.GetResourcePolicyResponse, error) {
 	out := &wire.GetResourcePolicyResponse{}
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		p, err := s.sharable(tx, s.scope(ctx), *in.ResourceArn)
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ func (s *Service) GetResourcePolicy(ctx context.Context, in *wire.GetResourcePol
 // no policy it does nothing.
 func (s *Service) DeleteResourcePolicy(ctx context.Context, in *wire.DeleteResourcePolicyRequest) (*wire.DeleteResourcePolicyResponse, error) {
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		p, err := s.sharable(tx, scope, *in.ResourceArn)
 		if err != nil {
 			return err

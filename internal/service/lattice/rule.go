@@ -39,7 +39,7 @@ func match(m *wire.RuleMatch) (*wire.RuleMatch, error) {
 		return nil, invalid("match", "match must have httpMatch")
 	}
 	h := *m.HttpMatch
-	if deref(h.Method) == "" && h.PathMatch == nil && len(h.HeaderMatches) == 0 {
+	if model.Deref(h.Method) == "" && h.PathMatch == nil && len(h.HeaderMatches) == 0 {
 		return nil, invalid("match.httpMatch", "httpMatch must have a method, a pathMatch or headerMatches")
 	}
 	if h.PathMatch != nil {
@@ -84,7 +84,7 @@ func (s *Service) CreateRule(ctx context.Context, in *wire.CreateRuleRequest) (*
 	}
 	scope := s.scope(ctx)
 	var r *model.Rule
-	err = s.update(ctx, func(tx *store.Tx) error {
+	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
 		v, l, _, err := s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (s *Service) CreateRule(ctx context.Context, in *wire.CreateRuleRequest) (*
 func (s *Service) GetRule(ctx context.Context, in *wire.GetRuleRequest) (*wire.GetRuleResponse, error) {
 	scope := s.scope(ctx)
 	var r *model.Rule
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		v, l, _, err := s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier)
 		if err != nil {
 			return err
@@ -202,7 +202,7 @@ func (s *Service) changed(tx *store.Tx, scope model.Scope, v *model.Service, l *
 func (s *Service) UpdateRule(ctx context.Context, in *wire.UpdateRuleRequest) (*wire.UpdateRuleResponse, error) {
 	scope := s.scope(ctx)
 	var r *model.Rule
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		v, l, _, err := s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier)
 		if err != nil {
 			return err
@@ -238,7 +238,7 @@ func (s *Service) UpdateRule(ctx context.Context, in *wire.UpdateRuleRequest) (*
 // DeleteRule implements vpc-lattice:DeleteRule.
 func (s *Service) DeleteRule(ctx context.Context, in *wire.DeleteRuleRequest) (*wire.DeleteRuleResponse, error) {
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		v, l, _, err := s.listener(tx, scope, *in.ServiceIdentifier, *in.ListenerIdentifier)
 		if err != nil {
 			return err

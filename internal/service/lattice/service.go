@@ -25,12 +25,12 @@ func (s *Service) CreateService(ctx context.Context, in *wire.CreateServiceReque
 	}
 	scope := s.scope(ctx)
 	var v *model.Service
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		id := model.NewID("svc")
 		v = &model.Service{
 			Meta:     s.meta(scope, id, "service/"+id, *in.Name, in.Tags),
-			AuthType: authTypeOr(in.AuthType, model.AuthNone), CustomDomain: deref(in.CustomDomainName),
-			Certificate: deref(in.CertificateArn), Domain: model.ServiceDomain(*in.Name, id, scope.Region),
+			AuthType: authTypeOr(in.AuthType, model.AuthNone), CustomDomain: model.Deref(in.CustomDomainName),
+			Certificate: model.Deref(in.CertificateArn), Domain: model.ServiceDomain(*in.Name, id, scope.Region),
 		}
 		if err := checkDomain(v.CustomDomain); err != nil {
 			return err
@@ -44,7 +44,7 @@ func (s *Service) CreateService(ctx context.Context, in *wire.CreateServiceReque
 		return nil, err
 	}
 	return &wire.CreateServiceResponse{
-		Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: present(v.Certificate), CustomDomainName: present(v.CustomDomain),
+		Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: model.Present(v.Certificate), CustomDomainName: model.Present(v.CustomDomain),
 		DnsEntry: dnsEntry(v), Id: &v.ID, Name: &v.Name, Status: new(statusCreating),
 	}, nil
 }
@@ -92,14 +92,14 @@ func releaseDomain(tx *store.Tx, scope model.Scope, network string, v *model.Ser
 func (s *Service) GetService(ctx context.Context, in *wire.GetServiceRequest) (*wire.GetServiceResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.GetServiceResponse
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		v, _, err := s.service(tx, scope, *in.ServiceIdentifier)
 		if err != nil {
 			return err
 		}
 		out = &wire.GetServiceResponse{
-			Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: present(v.Certificate), CreatedAt: at(v.Created),
-			CustomDomainName: present(v.CustomDomain), DnsEntry: dnsEntry(v), Id: &v.ID, LastUpdatedAt: at(v.Updated),
+			Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: model.Present(v.Certificate), CreatedAt: at(v.Created),
+			CustomDomainName: model.Present(v.CustomDomain), DnsEntry: dnsEntry(v), Id: &v.ID, LastUpdatedAt: at(v.Updated),
 			Name: &v.Name, Status: new(statusActive),
 		}
 		return nil
@@ -113,7 +113,7 @@ func (s *Service) ListServices(ctx context.Context, _ *wire.ListServicesRequest)
 		func(v *model.Service) *model.Meta { return &v.Meta },
 		func(v *model.Service) wire.ServiceSummary {
 			return wire.ServiceSummary{
-				Arn: &v.ARN, CreatedAt: at(v.Created), CustomDomainName: present(v.CustomDomain), DnsEntry: dnsEntry(v),
+				Arn: &v.ARN, CreatedAt: at(v.Created), CustomDomainName: model.Present(v.CustomDomain), DnsEntry: dnsEntry(v),
 				Id: &v.ID, LastUpdatedAt: at(v.Updated), Name: &v.Name, Status: new(statusActive),
 			}
 		})
@@ -128,7 +128,7 @@ func (s *Service) ListServices(ctx context.Context, _ *wire.ListServicesRequest)
 func (s *Service) UpdateService(ctx context.Context, in *wire.UpdateServiceRequest) (*wire.UpdateServiceResponse, error) {
 	scope := s.scope(ctx)
 	var v *model.Service
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if v, key, err = s.service(tx, scope, *in.ServiceIdentifier); err != nil {
@@ -145,7 +145,7 @@ func (s *Service) UpdateService(ctx context.Context, in *wire.UpdateServiceReque
 		return nil, err
 	}
 	return &wire.UpdateServiceResponse{
-		Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: present(v.Certificate), CustomDomainName: present(v.CustomDomain),
+		Arn: &v.ARN, AuthType: &v.AuthType, CertificateArn: model.Present(v.Certificate), CustomDomainName: model.Present(v.CustomDomain),
 		Id: &v.ID, Name: &v.Name,
 	}, nil
 }
@@ -155,7 +155,7 @@ func (s *Service) UpdateService(ctx context.Context, in *wire.UpdateServiceReque
 func (s *Service) DeleteService(ctx context.Context, in *wire.DeleteServiceRequest) (*wire.DeleteServiceResponse, error) {
 	scope := s.scope(ctx)
 	var v *model.Service
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if v, key, err = s.service(tx, scope, *in.ServiceIdentifier); err != nil {

@@ -17,7 +17,7 @@ func (s *Service) CreateServiceNetworkServiceAssociation(ctx context.Context, in
 	scope := s.scope(ctx)
 	var a *model.ServiceAssociation
 	var v *model.Service
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		n, _, err := s.network(tx, scope, *in.ServiceNetworkIdentifier)
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ func (s *Service) CreateServiceNetworkServiceAssociation(ctx context.Context, in
 		return nil, err
 	}
 	return &wire.CreateServiceNetworkServiceAssociationResponse{
-		Arn: &a.ARN, CreatedBy: &a.Account, CustomDomainName: present(v.CustomDomain), DnsEntry: dnsEntry(v), Id: &a.ID,
+		Arn: &a.ARN, CreatedBy: &a.Account, CustomDomainName: model.Present(v.CustomDomain), DnsEntry: dnsEntry(v), Id: &a.ID,
 		Status: new(statusActive),
 	}, nil
 }
@@ -70,7 +70,7 @@ func (s *Service) join(tx *store.Tx, scope model.Scope, a *model.ServiceAssociat
 func (s *Service) GetServiceNetworkServiceAssociation(ctx context.Context, in *wire.GetServiceNetworkServiceAssociationRequest) (*wire.GetServiceNetworkServiceAssociationResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.GetServiceNetworkServiceAssociationResponse
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		a, _, err := find(tx, model.ServiceAssociations, scope, typeServiceAssociation, *in.ServiceNetworkServiceAssociationIdentifier)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (s *Service) GetServiceNetworkServiceAssociation(ctx context.Context, in *w
 			return err
 		}
 		out = &wire.GetServiceNetworkServiceAssociationResponse{
-			Arn: &a.ARN, CreatedAt: at(a.Created), CreatedBy: &a.Account, CustomDomainName: present(j.service.CustomDomain),
+			Arn: &a.ARN, CreatedAt: at(a.Created), CreatedBy: &a.Account, CustomDomainName: model.Present(j.service.CustomDomain),
 			DnsEntry: dnsEntry(j.service), Id: &a.ID, ServiceArn: &j.service.ARN, ServiceId: &j.service.ID,
 			ServiceName: &j.service.Name, ServiceNetworkArn: &j.network.ARN, ServiceNetworkId: &j.network.ID,
 			ServiceNetworkName: &j.network.Name, Status: new(statusActive),
@@ -115,7 +115,7 @@ func (s *Service) ListServiceNetworkServiceAssociations(ctx context.Context, in 
 	items, next, err := list(ctx, s, read, func(j *joined) *model.Meta { return &j.Meta },
 		func(j *joined) wire.ServiceNetworkServiceAssociationSummary {
 			return wire.ServiceNetworkServiceAssociationSummary{
-				Arn: &j.ARN, CreatedAt: at(j.Created), CreatedBy: &j.Account, CustomDomainName: present(j.service.CustomDomain),
+				Arn: &j.ARN, CreatedAt: at(j.Created), CreatedBy: &j.Account, CustomDomainName: model.Present(j.service.CustomDomain),
 				DnsEntry: dnsEntry(j.service), Id: &j.ID, ServiceArn: &j.service.ARN, ServiceId: &j.service.ID,
 				ServiceName: &j.service.Name, ServiceNetworkArn: &j.network.ARN, ServiceNetworkId: &j.network.ID,
 				ServiceNetworkName: &j.network.Name, Status: new(statusActive),
@@ -141,7 +141,7 @@ func names(scope model.Scope, kind string, identifier *string, id string) bool {
 func (s *Service) DeleteServiceNetworkServiceAssociation(ctx context.Context, in *wire.DeleteServiceNetworkServiceAssociationRequest) (*wire.DeleteServiceNetworkServiceAssociationResponse, error) {
 	scope := s.scope(ctx)
 	var a *model.ServiceAssociation
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if a, key, err = find(tx, model.ServiceAssociations, scope, typeServiceAssociation, *in.ServiceNetworkServiceAssociationIdentifier); err != nil {

@@ -26,7 +26,7 @@ func (s *Service) CreateServiceNetwork(ctx context.Context, in *wire.CreateServi
 	}
 	scope := s.scope(ctx)
 	var n *model.ServiceNetwork
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		id := model.NewID("sn")
 		n = &model.ServiceNetwork{
 			Meta:     s.meta(scope, id, "servicenetwork/"+id, *in.Name, in.Tags),
@@ -59,7 +59,7 @@ func associations(tx *store.Tx, scope model.Scope, network string) (vpcs, servic
 func (s *Service) GetServiceNetwork(ctx context.Context, in *wire.GetServiceNetworkRequest) (*wire.GetServiceNetworkResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.GetServiceNetworkResponse
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		n, _, err := s.network(tx, scope, *in.ServiceNetworkIdentifier)
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func (s *Service) ListServiceNetworks(ctx context.Context, _ *wire.ListServiceNe
 func (s *Service) UpdateServiceNetwork(ctx context.Context, in *wire.UpdateServiceNetworkRequest) (*wire.UpdateServiceNetworkResponse, error) {
 	scope := s.scope(ctx)
 	var n *model.ServiceNetwork
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if n, key, err = s.network(tx, scope, *in.ServiceNetworkIdentifier); err != nil {
@@ -133,7 +133,7 @@ func (s *Service) UpdateServiceNetwork(ctx context.Context, in *wire.UpdateServi
 // policies go with it.
 func (s *Service) DeleteServiceNetwork(ctx context.Context, in *wire.DeleteServiceNetworkRequest) (*wire.DeleteServiceNetworkResponse, error) {
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		n, key, err := s.network(tx, scope, *in.ServiceNetworkIdentifier)
 		if err != nil {
 			return err

@@ -98,7 +98,7 @@ func (s *Service) TagResource(ctx context.Context, in *wire.TagResourceRequest) 
 		return nil, err
 	}
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		meta, save, err := s.tagged(tx, scope, *in.ResourceArn)
 		if err != nil {
 			return err
@@ -120,7 +120,7 @@ func (s *Service) TagResource(ctx context.Context, in *wire.TagResourceRequest) 
 // passed over.
 func (s *Service) UntagResource(ctx context.Context, in *wire.UntagResourceRequest) (*wire.UntagResourceResponse, error) {
 	scope := s.scope(ctx)
-	return nil, s.update(ctx, func(tx *store.Tx) error {
+	return nil, s.cfg.Update(ctx, func(tx *store.Tx) error {
 		meta, save, err := s.tagged(tx, scope, *in.ResourceArn)
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func (s *Service) UntagResource(ctx context.Context, in *wire.UntagResourceReque
 // ListTagsForResource implements vpc-lattice:ListTagsForResource.
 func (s *Service) ListTagsForResource(ctx context.Context, in *wire.ListTagsForResourceRequest) (*wire.ListTagsForResourceResponse, error) {
 	out := &wire.ListTagsForResourceResponse{Tags: map[string]string{}}
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		meta, _, err := s.tagged(tx, s.scope(ctx), *in.ResourceArn)
 		if err != nil {
 			return err

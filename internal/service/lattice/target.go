@@ -67,8 +67,8 @@ func badTarget(g *model.TargetGroup, id string) string {
 			return "id " + strconv.Quote(id) + " is not an IP address"
 		case addr.IsMulticast() || addr.IsUnspecified():
 			return "an address of this kind cannot be a target"
-		case addr.Is4() != (deref(g.Config.IpAddressType) == wire.IpAddressTypeIpv4):
-			return "the target group has the address type " + deref(g.Config.IpAddressType)
+		case addr.Is4() != (model.Deref(g.Config.IpAddressType) == wire.IpAddressTypeIpv4):
+			return "the target group has the address type " + model.Deref(g.Config.IpAddressType)
 		}
 	case wire.TargetGroupTypeInstance:
 		if _, err := netip.ParseAddr(id); err == nil {
@@ -86,7 +86,7 @@ func badTarget(g *model.TargetGroup, id string) string {
 func (s *Service) RegisterTargets(ctx context.Context, in *wire.RegisterTargetsRequest) (*wire.RegisterTargetsResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.RegisterTargetsResponse
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		out = &wire.RegisterTargetsResponse{Successful: []wire.Target{}, Unsuccessful: []wire.TargetFailure{}}
 		g, _, err := s.targetGroup(tx, scope, *in.TargetGroupIdentifier)
 		if err != nil {
@@ -126,7 +126,7 @@ func (s *Service) RegisterTargets(ctx context.Context, in *wire.RegisterTargetsR
 func (s *Service) DeregisterTargets(ctx context.Context, in *wire.DeregisterTargetsRequest) (*wire.DeregisterTargetsResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.DeregisterTargetsResponse
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		out = &wire.DeregisterTargetsResponse{Successful: []wire.Target{}, Unsuccessful: []wire.TargetFailure{}}
 		g, _, err := s.targetGroup(tx, scope, *in.TargetGroupIdentifier)
 		if err != nil {
@@ -195,7 +195,7 @@ func (s *Service) ListTargets(ctx context.Context, in *wire.ListTargetsRequest) 
 		var kept []*model.Target
 		for _, t := range targets {
 			for _, want := range in.Targets {
-				port := deref(want.Port)
+				port := model.Deref(want.Port)
 				if want.Port == nil {
 					port = t.Port
 				}
@@ -213,7 +213,7 @@ func (s *Service) ListTargets(ctx context.Context, in *wire.ListTargetsRequest) 
 		},
 		func(t *model.Target) wire.TargetSummary {
 			status, reason := s.health(g, t, used)
-			return wire.TargetSummary{Id: &t.ID, Port: &t.Port, Status: &status, ReasonCode: present(reason)}
+			return wire.TargetSummary{Id: &t.ID, Port: &t.Port, Status: &status, ReasonCode: model.Present(reason)}
 		})
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func (s *Service) health(g *model.TargetGroup, t *model.Target, used bool) (stat
 			return status, reason
 		}
 	}
-	if g.Config.HealthCheck != nil && !deref(g.Config.HealthCheck.Enabled) {
+	if g.Config.HealthCheck != nil && !model.Deref(g.Config.HealthCheck.Enabled) {
 		return wire.TargetStatusUnavailable, "HealthCheckNotEnabled"
 	}
 	return wire.TargetStatusInitial, "InitialHealthChecking"

@@ -164,7 +164,7 @@ func (s *Service) CreateTargetGroup(ctx context.Context, in *wire.CreateTargetGr
 	}
 	scope := s.scope(ctx)
 	var g *model.TargetGroup
-	err = s.update(ctx, func(tx *store.Tx) error {
+	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
 		if err := s.vpcExists(tx, scope, *config.VpcIdentifier); err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (s *Service) vpcExists(tx *store.Tx, scope model.Scope, id string) error {
 func (s *Service) GetTargetGroup(ctx context.Context, in *wire.GetTargetGroupRequest) (*wire.GetTargetGroupResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.GetTargetGroupResponse
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		g, _, err := s.targetGroup(tx, scope, *in.TargetGroupIdentifier)
 		if err != nil {
 			return err
@@ -230,7 +230,7 @@ func (s *Service) ListTargetGroups(ctx context.Context, in *wire.ListTargetGroup
 		}
 		return all(model.TargetGroups, scope.Prefix(), func(g *model.TargetGroup) bool {
 			return (in.TargetGroupType == nil || g.Type == *in.TargetGroupType) &&
-				(in.VpcIdentifier == nil || deref(g.Config.VpcIdentifier) == *in.VpcIdentifier)
+				(in.VpcIdentifier == nil || model.Deref(g.Config.VpcIdentifier) == *in.VpcIdentifier)
 		})(tx)
 	}
 	items, next, err := list(ctx, s, read, func(g *model.TargetGroup) *model.Meta { return &g.Meta },
@@ -252,7 +252,7 @@ func (s *Service) ListTargetGroups(ctx context.Context, in *wire.ListTargetGroup
 func (s *Service) UpdateTargetGroup(ctx context.Context, in *wire.UpdateTargetGroupRequest) (*wire.UpdateTargetGroupResponse, error) {
 	scope := s.scope(ctx)
 	var g *model.TargetGroup
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if g, key, err = s.targetGroup(tx, scope, *in.TargetGroupIdentifier); err != nil {
@@ -278,7 +278,7 @@ func (s *Service) DeleteTargetGroup(ctx context.Context, in *wire.DeleteTargetGr
 	var g *model.TargetGroup
 	// Drained targets go first, in transactions of their own: there may be any number.
 	for more := true; more; {
-		err := s.update(ctx, func(tx *store.Tx) (err error) {
+		err := s.cfg.Update(ctx, func(tx *store.Tx) (err error) {
 			if g, _, err = s.targetGroup(tx, scope, *in.TargetGroupIdentifier); err != nil {
 				return err
 			}
@@ -289,7 +289,7 @@ func (s *Service) DeleteTargetGroup(ctx context.Context, in *wire.DeleteTargetGr
 			return nil, err
 		}
 	}
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if g, key, err = s.targetGroup(tx, scope, *in.TargetGroupIdentifier); err != nil {

@@ -17,7 +17,7 @@ func (s *Service) CreateServiceNetworkVpcAssociation(ctx context.Context, in *wi
 	}
 	scope := s.scope(ctx)
 	var a *model.VPCAssociation
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		n, _, err := s.network(tx, scope, *in.ServiceNetworkIdentifier)
 		if err != nil {
 			return err
@@ -58,7 +58,7 @@ type entered struct {
 func (s *Service) GetServiceNetworkVpcAssociation(ctx context.Context, in *wire.GetServiceNetworkVpcAssociationRequest) (*wire.GetServiceNetworkVpcAssociationResponse, error) {
 	scope := s.scope(ctx)
 	var out *wire.GetServiceNetworkVpcAssociationResponse
-	err := s.view(ctx, func(tx *store.Tx) error {
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		a, _, err := find(tx, model.VPCAssociations, scope, typeVPCAssociation, *in.ServiceNetworkVpcAssociationIdentifier)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (s *Service) ListServiceNetworkVpcAssociations(ctx context.Context, in *wir
 func (s *Service) UpdateServiceNetworkVpcAssociation(ctx context.Context, in *wire.UpdateServiceNetworkVpcAssociationRequest) (*wire.UpdateServiceNetworkVpcAssociationResponse, error) {
 	scope := s.scope(ctx)
 	var a *model.VPCAssociation
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if a, key, err = find(tx, model.VPCAssociations, scope, typeVPCAssociation, *in.ServiceNetworkVpcAssociationIdentifier); err != nil {
@@ -141,7 +141,7 @@ func (s *Service) UpdateServiceNetworkVpcAssociation(ctx context.Context, in *wi
 func (s *Service) DeleteServiceNetworkVpcAssociation(ctx context.Context, in *wire.DeleteServiceNetworkVpcAssociationRequest) (*wire.DeleteServiceNetworkVpcAssociationResponse, error) {
 	scope := s.scope(ctx)
 	var a *model.VPCAssociation
-	err := s.update(ctx, func(tx *store.Tx) error {
+	err := s.cfg.Update(ctx, func(tx *store.Tx) error {
 		var key string
 		var err error
 		if a, key, err = find(tx, model.VPCAssociations, scope, typeVPCAssociation, *in.ServiceNetworkVpcAssociationIdentifier); err != nil {
