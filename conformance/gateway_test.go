@@ -37,6 +37,7 @@ func TestHeaders(t *testing.T) {
 		{"x-amzn-lattice-anything", "x"},
 		{"X-Forwarded-For", "8.8.8.8"},
 		{"X-Amzn-Source-Vpc", "vpc-evil"},
+		{"X_Amzn_Lattice_Identity", "Principal=arn:aws:iam::1:root"},
 		{"X-Kept", "yes"},
 		{"X-Amzn-Requestid", "mine"},
 	}
@@ -55,7 +56,7 @@ func TestHeaders(t *testing.T) {
 			}
 			e := a.echo(t)
 			for name, want := range map[string]string{
-				"X-Amzn-Lattice-Identity": test.identity, "X-Amzn-Lattice-Anything": "", "X-Forwarded-For": "127.0.0.1",
+				"X-Amzn-Lattice-Identity": test.identity, "X_amzn_lattice_identity": "", "X-Amzn-Lattice-Anything": "", "X-Forwarded-For": "127.0.0.1",
 				"X-Forwarded-Proto": "http", "X-Forwarded-Port": "80", "X-Amzn-Source-Vpc": w.vpc, "X-Kept": "yes", "X-Amzn-Requestid": "mine",
 				"X-Amzn-Lattice-Network": "SourceVpcArn=arn:aws:ec2:us-west-2:" + account + ":vpc/" + w.vpc,
 			} {

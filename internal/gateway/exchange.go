@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchwork/latchwork/internal/audit"
@@ -46,9 +47,10 @@ type exchange struct {
 	decided  bool
 	decision authz.Decision
 
-	entry        *audit.AccessEntry
-	wroteRequest time.Time
-	firstByte    time.Time
+	entry *audit.AccessEntry
+	// wroteRequest and firstByte are Unix nanoseconds; 0: not yet.
+	wroteRequest atomic.Int64
+	firstByte    atomic.Int64
 	grpcTrailer  http.Header
 	finished     bool
 	recorded     bool
@@ -102,6 +104,12 @@ func newID() string {
 	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
+// mark puts the request's ids into the headers of its answer.
+func (x *exchange) mark(h http.Header) {
+	h[headerRequestID] = []string{x.requestID}
+	h[headerDecisionID] = []string{x.decisionID}
+}
+
 func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
 	x := &exchange{started: g.clock(), decisionID: newID(), port: port, principal: &identity.Principal{}}
 	x.requestID = x.decisionID
@@ -109,8 +117,6 @@ func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
 		x.requestID = own[:min(len(own), maxRequestID)]
 	}
 	x.entry = &audit.AccessEntry{}
-	w.Header()[headerRequestID] = []string{x.requestID}
-	w.Header()[headerDecisionID] = []string{x.decisionID}
 	if began, ok := r.Context().Value(connStartKey{}).(time.Time); ok && x.started.Sub(began) > connectionLifetime {
 		// Also ends an HTTP/2 connection, after the streams that it has.
 		w.Header().Set("Connection", "close")
@@ -327,6 +333,7 @@ func (g *Gateway) refuse(w *responseWriter, x *exchange, status int, body string
 	x.mu.Unlock()
 	g.remember(x)
 	h := w.Header()
+	x.mark(h)
 	if x.grpc {
 		x.entry.GrpcResponseCode = grpcStatus(status)
 		h.Set("Content-Type", "application/grpc")
@@ -399,11 +406,11 @@ func (g *Gateway) finish(w *responseWriter, x *exchange) {
 	e.BytesSent = w.written
 	e.BytesReceived = requestSize(in) + w.received
 	e.Duration = now.Sub(x.started).Milliseconds()
-	if !x.wroteRequest.IsZero() {
-		e.RequestToTargetDuration = x.wroteRequest.Sub(x.started).Milliseconds()
+	if at := x.wroteRequest.Load(); at != 0 {
+		e.RequestToTargetDuration = time.Unix(0, at).Sub(x.started).Milliseconds()
 	}
-	if !x.firstByte.IsZero() {
-		e.ResponseFromTargetDuration = now.Sub(x.firstByte).Milliseconds()
+	if at := x.firstByte.Load(); at != 0 {
+		e.ResponseFromTargetDuration = now.Sub(time.Unix(0, at)).Milliseconds()
 	}
 	e.RequestID, e.DecisionID = x.requestID, x.decisionID
 	if x.snap != nil {

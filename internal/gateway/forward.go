@@ -113,12 +113,14 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 	x.entry.TargetGroupArn = group.ARN
 	x.entry.TargetIPPort = t.addr
 	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-		WroteRequest:         func(httptrace.WroteRequestInfo) { x.wroteRequest = g.clock() },
-		GotFirstResponseByte: func() { x.firstByte = g.clock() },
+		// Both are called by the transport's own goroutines, which may outlive the
+		// exchange where the target answers before it has read the request.
+		WroteRequest:         func(httptrace.WroteRequestInfo) { x.wroteRequest.Store(g.clock().UnixNano()) },
+		GotFirstResponseByte: func() { x.firstByte.Store(g.clock().UnixNano()) },
 	})
 	proxy := httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL = &url.URL{Scheme: scheme, Host: t.addr, Opaque: ""}
+			p.Out.URL = &url.URL{Scheme: scheme, Host: t.addr}
 			setTarget(p.Out.URL, x.in.Target)
 			p.Out.Host = r.Host
 			g.outboundHeaders(p.Out.Header, x, group)
@@ -134,7 +136,8 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 	var failure error
 	proxy.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }
 	proxy.ModifyResponse = func(answer *http.Response) error {
-		if x.in.IsGRPC() {
+		x.mark(answer.Header) // whatever the target says that they are
+		if x.grpc {
 			x.grpcTrailer = answer.Trailer
 			if status := answer.Header.Get("Grpc-Status"); status != "" {
 				x.entry.GrpcResponseCode = status
@@ -173,11 +176,10 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 func setTarget(u *url.URL, raw string) {
 	path, query, has := strings.Cut(raw, "?")
 	u.RawQuery, u.ForceQuery = query, has && query == ""
-	decoded, err := url.PathUnescape(path)
-	if err != nil {
-		decoded = path
-	}
-	u.Path, u.RawPath = decoded, path
+	// A Path, also with a RawPath beside it, is encoded anew where net/url finds a
+	// byte in it that it would not write so itself: then "/admin%2Fx|" is sent as
+	// "/admin/x%7C", which nobody matched. An opaque part is sent as it is.
+	u.Opaque = path
 }
 
 // classifyTargetError says what a failure to reach a target is to the client.

@@ -127,16 +127,16 @@ func TestPool(t *testing.T) {
 		t.Errorf("before any check (-want +got):\n%s", diff)
 	}
 	a, b := p.targets["a:80"], p.targets["b:80"]
-	p.record(a, true, "")
+	p.record(a, p.checks, true, "")
 	if diff := cmp.Diff(map[string]int{"a": 6}, picks()); diff != "" {
 		t.Errorf("one healthy (-want +got):\n%s", diff)
 	}
-	p.record(b, true, "") // A new target needs one pass.
-	p.record(a, false, failed)
+	p.record(b, p.checks, true, "") // A new target needs one pass.
+	p.record(a, p.checks, false, failed)
 	if h, _ := a.state(); h != Healthy {
 		t.Errorf("after one failure %s", h)
 	}
-	p.record(a, false, failed)
+	p.record(a, p.checks, false, failed)
 	if h, reason := a.state(); h != Unhealthy || reason != failed {
 		t.Errorf("after two failures %s %s", h, reason)
 	}
@@ -144,21 +144,21 @@ func TestPool(t *testing.T) {
 		t.Errorf("one unhealthy (-want +got):\n%s", diff)
 	}
 	for range 4 {
-		p.record(a, true, "")
+		p.record(a, p.checks, true, "")
 	}
 	if h, _ := a.state(); h != Unhealthy {
 		t.Errorf("healthy again after four passes: %s", h)
 	}
-	p.record(a, true, "")
+	p.record(a, p.checks, true, "")
 	if h, _ := a.state(); h != Healthy {
 		t.Errorf("after five passes %s", h)
 	}
 	for _, gone := range []*target{a, b} {
-		p.record(gone, false, failed)
-		p.record(gone, false, failed)
+		p.record(gone, p.checks, false, failed)
+		p.record(gone, p.checks, false, failed)
 	}
-	p.record(p.targets["c:80"], false, failed)
-	p.record(p.targets["c:80"], false, failed)
+	p.record(p.targets["c:80"], p.checks, false, failed)
+	p.record(p.targets["c:80"], p.checks, false, failed)
 	if got := picks(); len(got) != 3 {
 		t.Errorf("all unhealthy: %v, want all (fail open)", got)
 	}

@@ -23,8 +23,12 @@ const (
 	headerDecisionID   = "X-Latchwork-Request-Id"
 )
 
-// spoofable tells whether a header, by its lower-case name, is one of those.
+// spoofable tells whether a header, by its lower-case name, is one of those. Many
+// targets (CGI, WSGI) cannot tell '_' from '-' in a name.
 func spoofable(name string) bool {
+	if strings.Contains(name, "_") {
+		name = strings.ReplaceAll(name, "_", "-")
+	}
 	switch name {
 	case "x-amzn-source-vpc", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-host",
 		"forwarded", "x-latchwork-request-id":
@@ -33,9 +37,29 @@ func spoofable(name string) bool {
 	return strings.HasPrefix(name, "x-amzn-lattice-")
 }
 
-// strip takes the headers off that only the gateway may set.
+// hopByHop tells whether a header, by its lower-case name, is for the gateway and
+// ends here. Source: RFC 9110, 7.6.1.
+func hopByHop(name string) bool {
+	switch name {
+	case "connection", "proxy-connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade":
+		return true
+	}
+	return false
+}
+
+// strip takes the headers off that only the gateway may set, and those that do not
+// reach the target, also those that the client's Connection header names: else a
+// client could show a header to a policy and hide it from the target.
 func strip(in *inbound.Request) {
-	in.Headers = slices.DeleteFunc(in.Headers, func(h inbound.Header) bool { return spoofable(h.Name) })
+	var named []string
+	for i := range in.Headers {
+		if in.Headers[i].Name == "connection" {
+			named = append(named, splitList(strings.ToLower(in.Headers[i].Value))...)
+		}
+	}
+	in.Headers = slices.DeleteFunc(in.Headers, func(h inbound.Header) bool {
+		return spoofable(h.Name) || hopByHop(h.Name) || slices.Contains(named, h.Name)
+	})
 }
 
 // outboundHeaders turns the client's headers into those that the target gets.
@@ -53,7 +77,7 @@ func (g *Gateway) outboundHeaders(h http.Header, x *exchange, group *snapshot.Ta
 	// Upgrades would end the gateway's part in what is said; the request goes on
 	// without one, which RFC 9110 7.8 allows.
 	delete(h, "Upgrade")
-	if x.in.IsGRPC() {
+	if x.grpc {
 		h.Set("Te", "trailers")
 	}
 	h.Set("X-Forwarded-For", x.in.Remote.Addr().String())

@@ -161,7 +161,7 @@ func (ps *pools) check(ctx context.Context, p *pool) {
 				if ctx.Err() != nil {
 					return
 				}
-				p.record(t, reason == "", reason)
+				p.record(t, c, reason == "", reason)
 				timer := time.NewTimer(c.interval)
 				select {
 				case <-timer.C:

@@ -99,10 +99,12 @@ func (p *pool) update(g *snapshot.TargetGroup) {
 		if t == nil || !t.record.Created.Equal(record.Created) {
 			t = &target{record: record, addr: net.JoinHostPort(record.ID, strconv.FormatInt(record.Port, 10))}
 			t.health, t.reason = firstHealth(g, checks)
-		} else if g.InUse != (t.health != Unused) || checks.enabled != p.checks.enabled {
+		} else {
 			t.mu.Lock()
-			t.health, t.reason = firstHealth(g, checks)
-			t.passes, t.failures = 0, 0
+			if g.InUse != (t.health != Unused) || checks.enabled != p.checks.enabled {
+				t.health, t.reason = firstHealth(g, checks)
+				t.passes, t.failures = 0, 0
+			}
 			t.mu.Unlock()
 		}
 		now[key] = t
@@ -125,20 +127,21 @@ func firstHealth(g *snapshot.TargetGroup, checks checkConfig) (Health, string) {
 	}
 }
 
-// record takes over the result of one health check.
-func (p *pool) record(t *target, passed bool, reason string) {
+// record takes over the result of one health check, which was made by c: a check
+// that is under way may end after the pool has another configuration.
+func (p *pool) record(t *target, c checkConfig, passed bool, reason string) {
 	t.mu.Lock()
 	before := t.health
 	if passed {
 		t.passes, t.failures = t.passes+1, 0
 		// A target that was not healthy before needs one pass when it is new, and
 		// the threshold later.
-		if t.health == Initial || t.health != Healthy && t.passes >= p.checks.healthyThreshold {
+		if t.health == Initial || t.health != Healthy && t.passes >= c.healthyThreshold {
 			t.health, t.reason = Healthy, ""
 		}
 	} else {
 		t.passes, t.failures = 0, t.failures+1
-		if t.failures >= p.checks.unhealthyThreshold {
+		if t.failures >= c.unhealthyThreshold {
 			t.health, t.reason = Unhealthy, reason
 		}
 	}

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/snapshot"
+	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
+)
+
+// TestSameBytes: a target receives the path that was decided on, byte by byte, also
+// where net/url would write it in another way.
+func TestSameBytes(t *testing.T) {
+	w := newWorld(t, `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*/admin/*"}]}`, echo)
+	for _, target := range []string{
+		"/", "/x?", "/x?a=b%20c", "/admin%2Fx", "/admin%2Fx|", "/public%2F..%2Fadmin%2Fx|", `/a"b%41`, "/\xc3\xa9%2F%41", "/a:b@c", "/a;b?x?y",
+	} {
+		answer, body := w.send(t, "GET "+target+" HTTP/1.1\r\nHost: svc.test\r\n\r\n")
+		if got, _, _ := strings.Cut(body, "\n"); answer.StatusCode != 200 || got != target {
+			t.Errorf("%q: %s, the target received %q", target, answer.Status, got)
+		}
+	}
+	if answer, _ := w.send(t, "GET /admin/x HTTP/1.1\r\nHost: svc.test\r\n\r\n"); answer.StatusCode != 403 {
+		t.Errorf("a path that is denied: %s", answer.Status)
+	}
+}
+
+// TestSameHeaders: a condition sees no header that the target does not get, and the
+// target none that only the gateway may set.
+func TestSameHeaders(t *testing.T) {
+	w := newWorld(t, `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-dry-run":"true"}}}]}`, echo)
+	const dry = "X-Dry-Run: true\r\n"
+	for _, test := range []struct {
+		headers string
+		want    int
+		absent  string // from what the target gets
+	}{
+		{"", 403, ""},
+		{dry, 200, ""},
+		{dry + "Connection: x-dry-run\r\n", 403, ""},
+		{dry + "Connection: close, X-Dry-Run\r\n", 403, ""},
+		{dry + "Connection: x-other\r\nX-Other: 1\r\n", 200, "X-Other"},
+		{dry + "X_Amzn_Lattice_Identity: Principal=arn:aws:iam::1:root\r\n", 200, "Lattice_Identity"},
+		{dry + "X-Amzn_Lattice-Identity: Principal=arn:aws:iam::1:root\r\n", 200, "_Lattice"},
+		{dry + "X_Forwarded_For: 8.8.8.8\r\n", 200, "8.8.8.8"},
+	} {
+		answer, body := w.send(t, "GET / HTTP/1.1\r\nHost: svc.test\r\n"+test.headers+"\r\n")
+		if answer.StatusCode != test.want {
+			t.Errorf("%q: %s, want %d", test.headers, answer.Status, test.want)
+		}
+		if test.absent != "" && strings.Contains(body, test.absent) {
+			t.Errorf("%q: the target received\n%s", test.headers, body)
+		}
+		if test.want == 200 && !strings.Contains(body, dry) {
+			t.Errorf("%q: the header is gone:\n%s", test.headers, body)
+		}
+	}
+	for _, name := range []string{"te", "proxy-authorization", "upgrade", "keep-alive"} {
+		if !hopByHop(name) {
+			t.Errorf("%s reaches the target", name)
+		}
+	}
+}
+
+// TestIDs: the ids of an answer are the gateway's, also after an interim answer and
+// whatever the target sends.
+func TestIDs(t *testing.T) {
+	w := newWorld(t, "", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</x>")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set(headerRequestID, "target")
+		w.Header().Set(headerDecisionID, "target")
+		w.WriteHeader(http.StatusOK)
+	})
+	answer, _ := w.send(t, "GET / HTTP/1.1\r\nHost: svc.test\r\nX-Amzn-Requestid: mine\r\n\r\n")
+	if got := answer.Header[headerRequestID]; len(got) != 1 || got[0] != "mine" {
+		t.Errorf("%s is %q", headerRequestID, got)
+	}
+	got := answer.Header[headerDecisionID]
+	if len(got) != 1 {
+		t.Fatalf("%s is %q", headerDecisionID, got)
+	}
+	if x, ok := w.gateway.cfg.Recorder.Explain(got[0], nil); !ok || x.RequestID != got[0] {
+		t.Errorf("%s %s is not the gateway's", headerDecisionID, got[0])
+	}
+}
+
+// TestEarlyAnswer: a target may answer before it has read the request; then the
+// transport goes on with the request after the exchange. For the race detector.
+func TestEarlyAnswer(t *testing.T) {
+	w := newWorld(t, "", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	})
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for range 50 {
+		body, upload := io.Pipe()
+		var uploading sync.WaitGroup
+		uploading.Go(func() {
+			for err := error(nil); err == nil; {
+				_, err = upload.Write(make([]byte, 64<<10))
+			}
+		})
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.addr+"/", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "svc.test"
+		// Whether the answer is read before the connection breaks is up to chance.
+		if answer, err := client.Do(r); err == nil {
+			if answer.StatusCode != http.StatusRequestEntityTooLarge && answer.StatusCode != http.StatusBadGateway {
+				t.Errorf("%s", answer.Status)
+			}
+			answer.Body.Close()
+		}
+		body.Close()
+		uploading.Wait()
+	}
+}
+
+// TestLateCheck: a check that is under way when its group changes counts by the
+// configuration that it began with. For the race detector.
+func TestLateCheck(t *testing.T) {
+	now := time.Unix(1, 0)
+	group := func(threshold int64) *snapshot.TargetGroup {
+		return &snapshot.TargetGroup{
+			InUse:       true,
+			TargetGroup: &model.TargetGroup{Config: &wire.TargetGroupConfig{HealthCheck: &wire.HealthCheckConfig{Enabled: new(true), HealthyThresholdCount: &threshold}}},
+			Targets:     []*model.Target{{ID: "a", Port: 80, Created: now}},
+		}
+	}
+	p := &pool{targets: map[string]*target{}}
+	p.update(group(5))
+	a, began := p.targets["a:80"], p.checks
+	var checking sync.WaitGroup
+	checking.Go(func() {
+		for i := range 500 {
+			p.record(a, began, i%5 != 0, failed)
+		}
+	})
+	for i := range 500 {
+		p.update(group(int64(i%5 + 2)))
+	}
+	checking.Wait()
+	p.update(group(2))
+	p.record(a, began, false, failed)
+	p.record(a, began, false, failed)
+	for range 4 {
+		p.record(a, began, true, "")
+	}
+	if h, _ := a.state(); h != Unhealthy {
+		t.Errorf("after four passes of checks that need five: %s", h)
+	}
+}
