@@ -64,6 +64,7 @@ var fences = []struct {
 	{"go.uber.org/zap", []string{"internal/store/etcd"}, "our logger is log/slog"},
 	{"github.com/prometheus/", []string{"internal/server"}, "metrics are registered in one place"},
 	{"github.com/aws/", []string{"internal/cli"}, "the server does not depend on its clients"},
+	{"github.com/envoyproxy/go-control-plane", []string{"internal/xds", "internal/xds/translate"}, "Envoy's types are known where they are made"},
 	{"github.com/alecthomas/kong", []string{"internal/cli"}, "commands are in internal/cli"},
 }
 

@@ -91,6 +91,15 @@ var (
 	AuthPolicies        = store.NewCollection[AuthPolicy]("lattice.authpolicy")         // id of the service or service network
 	ResourcePolicies    = store.NewCollection[ResourcePolicy]("lattice.resourcepolicy") // id of the service or service network
 
+	// The records of a mesh are below MeshKey; so are those of other accounts in it.
+	Meshes          = store.NewCollection[Mesh]("mesh.mesh")                     // MeshKey
+	VirtualNodes    = store.NewCollection[VirtualNode]("mesh.virtualnode")       // MeshKey, name
+	VirtualGateways = store.NewCollection[VirtualGateway]("mesh.virtualgateway") // MeshKey, name
+	VirtualRouters  = store.NewCollection[VirtualRouter]("mesh.virtualrouter")   // MeshKey, name
+	VirtualServices = store.NewCollection[VirtualService]("mesh.virtualservice") // MeshKey, name
+	Routes          = store.NewCollection[Route]("mesh.route")                   // MeshKey, virtual router, name
+	GatewayRoutes   = store.NewCollection[GatewayRoute]("mesh.gatewayroute")     // MeshKey, virtual gateway, name
+
 	// Unique holds one record for every name that may be there once only; its
 	// key says for what: Scope.Key(kind, name).
 	Unique = store.NewCollection[Claim]("unique")

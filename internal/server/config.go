@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/latchwork/latchwork/internal/gateway"
+	"github.com/latchwork/latchwork/internal/snapshot"
 )
 
 // Config is everything that can be set: in a YAML file by these names, and most of
@@ -37,6 +38,9 @@ type Config struct {
 	Region string `json:"region"`
 	// Accounts are further accounts, and organization ids and paths of any.
 	Accounts []AccountConfig `json:"accounts"`
+	// ProxyAuthorization says which Envoys need a permission for their mesh endpoint:
+	// "tls-and-gateways", "required" or "off".
+	ProxyAuthorization string `json:"proxy-authorization"`
 	// Conformance is "documented" or "observed": see docs/divergences.md.
 	Conformance string `json:"conformance"`
 	// KeyFile encrypts what is secret in the store; DATA-DIR.key by default.
@@ -71,6 +75,8 @@ type AccountConfig struct {
 	ID                string   `json:"id"`
 	OrganizationID    string   `json:"organization-id"`
 	OrganizationPaths []string `json:"organization-paths"`
+	// ProxyAuthorization is that of the account; "" is the installation's.
+	ProxyAuthorization string `json:"proxy-authorization"`
 }
 
 // Defaults are the settings of a server that is told nothing.
@@ -78,7 +84,8 @@ func Defaults() Config {
 	return Config{
 		DataDir: "./latchwork-data", APIAddr: "127.0.0.1:4000", GatewayAddr: "127.0.0.1", GatewayPorts: "8080=80,8443=443",
 		AdminAddr: "127.0.0.1:4001", AccountID: "123456789012", Region: "us-west-2", Conformance: "documented",
-		LogLevel: "info", MaxStaleness: "0", Remember: 2048, MinFreeMiB: 64, EtcdPrefix: "latchwork/",
+		ProxyAuthorization: string(snapshot.ProxyAuthorizationTLS),
+		LogLevel:           "info", MaxStaleness: "0", Remember: 2048, MinFreeMiB: 64, EtcdPrefix: "latchwork/",
 	}
 }
 
@@ -186,6 +193,15 @@ func (c Config) check() (*settings, error) {
 	if c.Remember < 1 || c.Remember > 1_000_000 {
 		wrong("remember", "%d is not from 1 to 1000000", c.Remember)
 	}
+	proxyAuthorization := func(name, rule string) {
+		switch snapshot.ProxyAuthorization(rule) {
+		case snapshot.ProxyAuthorizationTLS, snapshot.ProxyAuthorizationRequired, snapshot.ProxyAuthorizationOff:
+		default:
+			wrong(name, "%q is none of %s, %s, %s", rule,
+				snapshot.ProxyAuthorizationTLS, snapshot.ProxyAuthorizationRequired, snapshot.ProxyAuthorizationOff)
+		}
+	}
+	proxyAuthorization("proxy-authorization", c.ProxyAuthorization)
 	seen := map[string]bool{}
 	for i, a := range c.Accounts {
 		name := fmt.Sprintf("accounts[%d]", i)
@@ -204,10 +220,15 @@ func (c Config) check() (*settings, error) {
 				wrong(name+".organization-paths", "%q does not begin with the organization id and end with a slash, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/", p)
 			}
 		}
+		if a.ProxyAuthorization == "" {
+			a.ProxyAuthorization = c.ProxyAuthorization
+		} else {
+			proxyAuthorization(name+".proxy-authorization", a.ProxyAuthorization)
+		}
 		s.accounts = append(s.accounts, a)
 	}
 	if !seen[c.AccountID] {
-		s.accounts = append([]AccountConfig{{ID: c.AccountID}}, s.accounts...)
+		s.accounts = append([]AccountConfig{{ID: c.AccountID, ProxyAuthorization: c.ProxyAuthorization}}, s.accounts...)
 	}
 	for _, e := range strings.Split(c.EtcdEndpoints, ",") {
 		if e = strings.TrimSpace(e); e != "" {

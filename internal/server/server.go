@@ -159,7 +159,7 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	accounts := map[string]snapshot.Account{}
 	for _, a := range s.cfg.accounts {
-		accounts[a.ID] = snapshot.Account{ID: a.ID, OrgID: a.OrganizationID, OrgPaths: a.OrganizationPaths}
+		accounts[a.ID] = snapshot.Account{ID: a.ID, OrgID: a.OrganizationID, OrgPaths: a.OrganizationPaths, ProxyAuthorization: snapshot.ProxyAuthorization(a.ProxyAuthorization)}
 	}
 	s.publisher = snapshot.NewPublisher(snapshot.Config{
 		Backend:    s.backend,

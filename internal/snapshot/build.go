@@ -107,6 +107,11 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 		b.targetGroup(targetGroups, id, was)
 	}
 	next.targetGroups = targetGroups.done()
+	meshes, endpoints := edit(before.meshes), edit(before.endpoints)
+	for id := range d.meshes {
+		b.mesh(meshes, endpoints, before, id)
+	}
+	next.meshes, next.endpoints = meshes.done(), endpoints.done()
 	if d.vpcs || next.vpcs == nil {
 		next.vpcs = b.vpcs()
 	}
@@ -123,7 +128,7 @@ func dirtyReset(d dirty) dirty {
 	for _, t := range []touched{d.users, d.roles, d.policies, d.networks, d.services, d.targetGroups} {
 		clear(t)
 	}
-	for _, s := range []set{d.groups, d.keys, d.hosts} {
+	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes} {
 		clear(s)
 	}
 	d.vpcs, d.ports = false, false

@@ -72,7 +72,10 @@ func TestIdentities(t *testing.T) {
 	if _, ok := s.EntityByARN(user.ARN); ok {
 		t.Error("a user that cannot be read is there")
 	}
-	want := map[string]int{"access_key": 0, "entity": 1, "policy": 0, "service": 0, "service_network": 0, "target_group": 0}
+	want := map[string]int{
+		"access_key": 0, "entity": 1, "policy": 0, "service": 0, "service_network": 0, "target_group": 0,
+		"mesh": 0, "mesh_endpoint": 0,
+	}
 	if diff := cmp.Diff(want, s.Counts()); diff != "" {
 		t.Errorf("counts: %s", diff)
 	}

@@ -76,6 +76,15 @@ func (e *editor[V]) part(key string) map[string]V {
 	return e.parts[i]
 }
 
+// get reads what the changed map has.
+func (e *editor[V]) get(key string) (V, bool) {
+	if e.parts == nil {
+		return e.base.get(key)
+	}
+	v, ok := e.parts[maphash.String(e.base.seed, key)%shardCount][key]
+	return v, ok
+}
+
 func (e *editor[V]) set(key string, v V) {
 	part := e.part(key)
 	if _, there := part[key]; !there {

@@ -29,7 +29,24 @@ type Account struct {
 	// OrgID and OrgPaths are empty for an account outside any organization.
 	OrgID    string
 	OrgPaths []string
+	// ProxyAuthorization says which Envoys of the account need a permission.
+	ProxyAuthorization ProxyAuthorization
 }
+
+// ProxyAuthorization is a rule of App Mesh: which Envoys may read the configuration
+// of their mesh endpoint only with the permission for it.
+type ProxyAuthorization string
+
+// The rules. Anything else is as ProxyAuthorizationRequired.
+const (
+	// ProxyAuthorizationTLS: those of virtual gateways, and of virtual nodes that use
+	// TLS. Source: App Mesh User Guide, "Envoy Proxy authorization", its first form.
+	ProxyAuthorizationTLS ProxyAuthorization = "tls-and-gateways"
+	// ProxyAuthorizationRequired: all.
+	ProxyAuthorizationRequired ProxyAuthorization = "required"
+	// ProxyAuthorizationOff: none, and nobody has to sign.
+	ProxyAuthorizationOff ProxyAuthorization = "off"
+)
 
 // Policy is one policy document in force, with where it comes from.
 type Policy struct {
@@ -111,6 +128,10 @@ type Snapshot struct {
 	targetGroups shards[*TargetGroup]
 	vpcs         *vpcTable
 	ports        []int64
+
+	meshes shards[*Mesh]
+	// endpoints gives the keys of the meshes that have a mesh endpoint of an ARN.
+	endpoints shards[[]string]
 
 	problems map[string]error
 }
@@ -200,6 +221,7 @@ func (s *Snapshot) Counts() map[string]int {
 	return map[string]int{
 		"access_key": s.keys.len(), "entity": s.entities.len(), "policy": s.managed.len(),
 		"service": s.services.len(), "service_network": s.networks.len(), "target_group": s.targetGroups.len(),
+		"mesh": s.meshes.len(), "mesh_endpoint": s.endpoints.len(),
 	}
 }
 

@@ -55,7 +55,30 @@ func step(t *rapid.T, tx *store.Tx) error {
 	text := rapid.SampledFrom([]string{allow, open, "{"}).Draw(t, "text")
 	remove := rapid.IntRange(0, 3).Draw(t, "remove") == 0
 	forward := &wire.RuleAction{Forward: &wire.ForwardAction{TargetGroups: []wire.WeightedTargetGroup{{TargetGroupIdentifier: new("tg-" + fmt.Sprint(rapid.IntRange(1, 2).Draw(t, "group")))}}}}
-	switch rapid.IntRange(0, 13).Draw(t, "kind") {
+	owner := rapid.SampledFrom([]string{account, "222222222222"}).Draw(t, "owner")
+	inMesh := func(path, name string) model.MeshMeta {
+		m := model.MeshMeta{Meta: latticeMeta(name, path), Mesh: "m", MeshOwner: owner, Version: int64(n)}
+		m.ARN, m.Name = scope.ARN(model.MeshService, "mesh/m/"+path+name), name
+		return m
+	}
+	key := func(parts ...string) string { return model.MeshKey(owner, region, "m", parts...) }
+	switch rapid.IntRange(0, 20).Draw(t, "kind") {
+	case 14:
+		return write(tx, model.Meshes, key(), remove, &model.Mesh{MeshMeta: inMesh("", "m")})
+	case 15:
+		return write(tx, model.VirtualNodes, key("n"+id), remove, &model.VirtualNode{MeshMeta: inMesh("virtualNode/", "n"+id)})
+	case 16:
+		return write(tx, model.VirtualGateways, key("g"+id), remove, &model.VirtualGateway{MeshMeta: inMesh("virtualGateway/", "g"+id)})
+	case 17:
+		return write(tx, model.VirtualRouters, key("r"+id), remove, &model.VirtualRouter{MeshMeta: inMesh("virtualRouter/", "r"+id)})
+	case 18:
+		return write(tx, model.VirtualServices, key("s"+id), remove, &model.VirtualService{MeshMeta: inMesh("virtualService/", "s"+id)})
+	case 19:
+		r := "r" + fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "router"))
+		return write(tx, model.Routes, key(r, "x"+id), remove, &model.Route{MeshMeta: inMesh("virtualRouter/"+r+"/route/", "x"+id), Router: r})
+	case 20:
+		g := "g" + fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "gateway"))
+		return write(tx, model.GatewayRoutes, key(g, "x"+id), remove, &model.GatewayRoute{MeshMeta: inMesh("virtualGateway/"+g+"/gatewayRoute/", "x"+id), Gateway: g})
 	case 0:
 		return write(tx, model.Users, model.IAMKey(account, "u"+id), remove, &model.User{Meta: iamMeta("user", rapid.SampledFrom([]string{"u" + id, "U" + id}).Draw(t, "case")), Attachments: model.Attachments{Inline: map[string]string{"p": text}}, Groups: []string{"g" + id}})
 	case 1:
@@ -149,12 +172,32 @@ func picture(s *Snapshot) map[string]any {
 	for arn, g := range s.targetGroups.all {
 		put("group", arn, fmt.Sprint(len(g.Targets), g.InUse))
 	}
+	for m := range s.Meshes {
+		var in []string
+		for _, arn := range sortedKeys(m.endpoints()) {
+			in = append(in, arn, fmt.Sprint(s.MeshOf(arn, m.MeshOwner) == m, s.MeshOf(arn, "").MeshOwner, s.MeshOf(arn, "333333333333") == nil))
+		}
+		for i := range 3 {
+			n := fmt.Sprint(i + 1)
+			in = append(in, fmt.Sprint(m.Node("n"+n) != nil, m.Gateway("g"+n) != nil, m.Router("r"+n) != nil, m.VirtualService("s"+n) != nil))
+			for _, r := range m.Routes("r" + n) {
+				in = append(in, r.ARN)
+			}
+			for _, r := range m.GatewayRoutes("g" + n) {
+				in = append(in, r.ARN)
+			}
+		}
+		put("mesh", m.MeshKey(), in)
+		if s.Mesh(m.MeshOwner, region, "m") != m {
+			put("mesh", m.MeshKey(), "not found")
+		}
+	}
 	vpc, ok := s.VPC(region, Addresses{Client: netip.MustParseAddr("127.0.0.1")})
 	put("vpc", "loopback", fmt.Sprint(ok, vpc != nil && vpc.Network != ""))
 	for _, p := range s.Problems() {
 		put("problem", p.Record, p.Err.Error())
 	}
-	put("sizes", "", []int{s.entities.len(), s.managed.len(), s.keys.len(), s.services.len(), s.hosts.len(), s.networks.len(), s.targetGroups.len()})
+	put("sizes", "", []int{s.entities.len(), s.managed.len(), s.keys.len(), s.services.len(), s.hosts.len(), s.networks.len(), s.targetGroups.len(), s.meshes.len(), s.endpoints.len()})
 	return out
 }
 

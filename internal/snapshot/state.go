@@ -88,6 +88,13 @@ type state struct {
 	joins     *table[model.ServiceAssociation]
 	vpcJoins  *table[model.VPCAssociation]
 	auth      *table[model.AuthPolicy]
+	meshes    *table[model.Mesh]
+	nodes     *table[model.VirtualNode]
+	gateways  *table[model.VirtualGateway]
+	routers   *table[model.VirtualRouter]
+	virtual   *table[model.VirtualService]
+	routes    *table[model.Route]
+	entries   *table[model.GatewayRoute]
 	all       []applier
 
 	// problems holds what is wrong with records, by their keys in the store.
@@ -101,6 +108,7 @@ type state struct {
 	joinsOf       index // service key → association keys
 	forwardersTo  index // target group key → listener and rule keys
 	servicesNamed index // host → service keys
+	inMesh        meshIndex
 
 	dirty dirty
 }
@@ -126,14 +134,14 @@ func (t touched) was(key, arn string) {
 // and ports are built as a whole.
 type dirty struct {
 	users, roles, policies, networks, services, targetGroups touched
-	groups, keys, hosts                                      set
+	groups, keys, hosts, meshes                              set
 	vpcs, ports                                              bool
 }
 
 func newDirty() dirty {
 	return dirty{
 		users: touched{}, roles: touched{}, policies: touched{}, networks: touched{}, services: touched{},
-		targetGroups: touched{}, groups: set{}, keys: set{}, hosts: set{},
+		targetGroups: touched{}, groups: set{}, keys: set{}, hosts: set{}, meshes: set{},
 	}
 }
 
@@ -183,7 +191,8 @@ func newState() *state {
 		problems: map[string]error{},
 		keysOf:   index{}, listenersOf: index{}, rulesOf: index{}, targetsOf: index{}, joinsOf: index{},
 		forwardersTo: index{}, servicesNamed: index{},
-		dirty: newDirty(),
+		inMesh: newMeshIndex(),
+		dirty:  newDirty(),
 	}
 	d := &s.dirty
 	touchUser := touch(d.users, func(u *model.User) string { return u.ARN })
@@ -272,9 +281,17 @@ func newState() *state {
 		d.networks.add(id)
 		d.services.add(id)
 	})
+	s.meshes = newTable(model.Meshes, func(id string, _, _ *model.Mesh) { d.meshes.add(id) })
+	s.nodes = newTable(model.VirtualNodes, relate(s.inMesh.nodes, d.meshes, func(n *model.VirtualNode) string { return n.MeshKey() }))
+	s.gateways = newTable(model.VirtualGateways, relate(s.inMesh.gateways, d.meshes, func(g *model.VirtualGateway) string { return g.MeshKey() }))
+	s.routers = newTable(model.VirtualRouters, relate(s.inMesh.routers, d.meshes, func(r *model.VirtualRouter) string { return r.MeshKey() }))
+	s.virtual = newTable(model.VirtualServices, relate(s.inMesh.services, d.meshes, func(v *model.VirtualService) string { return v.MeshKey() }))
+	s.routes = newTable(model.Routes, relate(s.inMesh.routes, d.meshes, func(r *model.Route) string { return r.MeshKey() }))
+	s.entries = newTable(model.GatewayRoutes, relate(s.inMesh.gatewayRoutes, d.meshes, func(r *model.GatewayRoute) string { return r.MeshKey() }))
 	s.all = []applier{
 		s.users, s.groups, s.roles, s.policies, s.keys, s.vpcs, s.vpcJoins, s.networks, s.services,
 		s.listeners, s.rules, s.groupsTG, s.targets, s.joins, s.auth,
+		s.meshes, s.nodes, s.gateways, s.routers, s.virtual, s.routes, s.entries,
 	}
 	return s
 }
