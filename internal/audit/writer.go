@@ -1,10 +1,9 @@
 package audit
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync/atomic"
@@ -14,18 +13,22 @@ import (
 // dropped and counted, since a slow disk must not slow requests down.
 const queueLength = 16384
 
+// bufferSize is how many bytes of lines are written at once.
+const bufferSize = 64 << 10
+
 // Writer writes entries as JSON lines, in a goroutine of its own.
 type Writer struct {
+	name    string
 	queue   chan any
 	out     io.Writer
 	log     *slog.Logger
 	dropped atomic.Int64
 }
 
-// NewWriter makes a Writer to out; Run makes it work. A nil out makes a Writer
-// that takes entries and writes nothing.
-func NewWriter(out io.Writer, log *slog.Logger) *Writer {
-	return &Writer{queue: make(chan any, queueLength), out: out, log: log}
+// NewWriter makes a Writer to out of the log called name; Run makes it work. A nil
+// out makes a Writer that takes entries and writes nothing.
+func NewWriter(name string, out io.Writer, log *slog.Logger) *Writer {
+	return &Writer{name: name, queue: make(chan any, queueLength), out: out, log: log}
 }
 
 // Access queues an entry of the data plane. The entry belongs to the Writer from
@@ -56,21 +59,19 @@ func (w *Writer) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	buffer := bufio.NewWriterSize(w.out, 64<<10)
-	encoder := json.NewEncoder(buffer)
+	lines := &lines{w: w}
+	encoder := json.NewEncoder(&lines.buffer)
 	encoder.SetEscapeHTML(false)
 	write := func(e any) {
 		if access, ok := e.(*AccessEntry); ok {
 			access.fill()
 		}
 		if err := encoder.Encode(e); err != nil {
-			w.fail(err)
+			w.dropped.Add(1)
+			w.log.Warn("an entry cannot be written", "log", w.name, "error", err)
 		}
-	}
-	flush := func() {
-		if err := buffer.Flush(); err != nil {
-			w.fail(err)
-			buffer.Reset(w.out) // a bufio.Writer keeps its error
+		if lines.buffer.Len() >= bufferSize {
+			lines.flush()
 		}
 	}
 	for {
@@ -87,14 +88,14 @@ func (w *Writer) Run(ctx context.Context) error {
 					more = false
 				}
 			}
-			flush()
+			lines.flush()
 		case <-ctx.Done():
 			for {
 				select {
 				case e := <-w.queue:
 					write(e)
 				default:
-					flush()
+					lines.flush()
 					return ctx.Err()
 				}
 			}
@@ -102,8 +103,40 @@ func (w *Writer) Run(ctx context.Context) error {
 	}
 }
 
-func (w *Writer) fail(err error) {
-	if w.dropped.Add(1) == 1 {
-		w.log.Warn("an entry of the access log could not be written", "error", fmt.Errorf("access log: %w", err))
+// lines are the entries that are ready to be written.
+type lines struct {
+	w      *Writer
+	buffer bytes.Buffer
+	// failing tells that the last writing failed, torn that it left a part of a line.
+	failing, torn bool
+}
+
+// flush writes the lines. Those that cannot be written are lost and counted; the
+// next ones are tried anew, since a disk that was full may have room again.
+func (l *lines) flush() {
+	rest := l.buffer.Bytes()
+	if len(rest) == 0 {
+		return
 	}
+	defer l.buffer.Reset()
+	var err error
+	if l.torn {
+		_, err = io.WriteString(l.w.out, "\n")
+		l.torn = err != nil
+	}
+	if err == nil {
+		var n int
+		n, err = l.w.out.Write(rest)
+		l.torn = n > 0 && rest[n-1] != '\n'
+		rest = rest[n:]
+	}
+	lost := bytes.Count(rest, []byte{'\n'})
+	l.w.dropped.Add(int64(lost))
+	switch {
+	case err != nil && !l.failing:
+		l.w.log.Warn("a log cannot be written; its entries are lost until it can", "log", l.w.name, "lost", lost, "error", err)
+	case err == nil && l.failing:
+		l.w.log.Warn("a log can be written again", "log", l.w.name, "lost", l.w.Dropped())
+	}
+	l.failing = err != nil
 }

@@ -85,7 +85,7 @@ func newWorld(t *testing.T, policy string, backend http.HandlerFunc) *world {
 		Backend: b, Settings: snapshot.Settings{Partition: "aws", DefaultAccount: scope.Account}, Clock: clock.System, Log: quiet,
 		OpenSecret: func(*model.AccessKey) ([]byte, error) { return nil, nil },
 	})
-	access := audit.NewWriter(io.Discard, quiet)
+	access := audit.NewWriter("access log", io.Discard, quiet)
 	w.gateway = New(Config{
 		Publisher: w.publisher, Authenticator: &credential.Authenticator{Verifier: sigv4.NewVerifier()},
 		Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Ports: PortMap{80: 0},

@@ -151,10 +151,10 @@ func (s *Server) open(ctx context.Context) error {
 	if s.authority, err = certs.Open(ctx, s.store, s.ring, s.clock); err != nil {
 		return err
 	}
-	if s.access, err = s.openLog(s.cfg.AccessLog); err != nil {
+	if s.access, err = s.openLog("access log", s.cfg.AccessLog); err != nil {
 		return err
 	}
-	if s.calls, err = s.openLog(s.cfg.AuditLog); err != nil {
+	if s.calls, err = s.openLog("audit log", s.cfg.AuditLog); err != nil {
 		return err
 	}
 	accounts := map[string]snapshot.Account{}
@@ -264,19 +264,19 @@ func (s *Server) targetTLS() (*tls.Config, error) {
 }
 
 // openLog opens a log of JSON lines.
-func (s *Server) openLog(path string) (*audit.Writer, error) {
+func (s *Server) openLog(name, path string) (*audit.Writer, error) {
 	switch path {
 	case "off":
-		return audit.NewWriter(nil, s.log), nil
+		return audit.NewWriter(name, nil, s.log), nil
 	case "-":
-		return audit.NewWriter(os.Stdout, s.log), nil
+		return audit.NewWriter(name, os.Stdout, s.log), nil
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, f)
-	return audit.NewWriter(f, s.log), nil
+	return audit.NewWriter(name, f, s.log), nil
 }
 
 // certificate is that of a host name which a service has. Nobody else gets one.
