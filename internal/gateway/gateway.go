@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/latchwork/latchwork/internal/audit"
@@ -62,10 +62,10 @@ type Gateway struct {
 	pools      *pools
 	ctx        context.Context
 	stop       context.CancelFunc
-	ready      atomic.Bool
+	ready      chan struct{}
 }
 
-// New makes a Gateway and opens its first ports; Run makes it follow the state.
+// New makes a Gateway; Run makes it work.
 func New(c Config) *Gateway {
 	targetTLS := c.TargetTLS
 	if targetTLS == nil {
@@ -75,7 +75,7 @@ func New(c Config) *Gateway {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	g := &Gateway{
-		cfg: c, clock: c.Clock, ctx: ctx, stop: stop,
+		cfg: c, clock: c.Clock, ctx: ctx, stop: stop, ready: make(chan struct{}),
 		transports: newTransports(targetTLS), pools: newPools(ctx, targetTLS),
 	}
 	g.sockets = &sockets{
@@ -100,12 +100,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 		first = append(first, port)
 	}
 	g.sockets.ensure(first)
+	opened := sync.OnceFunc(func() { close(g.ready) })
 	for {
 		snap, changed := g.cfg.Publisher.Changed()
 		if snap != nil {
 			g.sockets.ensure(snap.Ports())
 			g.pools.update(snap)
-			g.ready.Store(true)
+			opened()
 		}
 		select {
 		case <-changed:
@@ -120,6 +121,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Ready is closed once the gateway takes requests: Run has read a state, and its
+// ports are open but for those that Problems lists.
+func (g *Gateway) Ready() <-chan struct{} { return g.ready }
 
 // Problems lists the listener ports that could not be opened.
 func (g *Gateway) Problems() map[int64]error { return g.sockets.problems() }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,7 +63,7 @@ func ReadAdmin(dataDir, account string) (*Admin, error) {
 }
 
 // info makes and keeps the Info.
-func (s *Server) info(context.Context) (*Info, error) {
+func (s *Server) info() (*Info, error) {
 	info := &Info{
 		APIURL: "http://" + reachable(s.apiAddr.Addr()), AdminURL: "http://" + reachable(s.adminAt.Addr()),
 		AccountID: s.cfg.AccountID, Region: s.cfg.Region, Gateway: map[int64]string{},

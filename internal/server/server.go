@@ -36,6 +36,7 @@ import (
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
+	"github.com/latchwork/latchwork/internal/wire"
 	"github.com/latchwork/latchwork/internal/wire/appmesh"
 )
 
@@ -66,6 +67,9 @@ type Server struct {
 	admins           map[string]*Admin
 }
 
+// stopLimit is how long requests in flight may take to finish when the server ends.
+const stopLimit = 5 * time.Second
+
 // Run runs a server until ctx ends. ready is called when it answers requests; it
 // may be nil. words takes the banner.
 func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err error) {
@@ -85,6 +89,18 @@ func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err
 	if err := s.open(ctx); err != nil {
 		return err
 	}
+	// The state is followed, and the logs are written, until everything that needs
+	// them has ended: a call that has stored something waits until it is in force.
+	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	var lasts sync.WaitGroup
+	for _, run := range []func(context.Context) error{s.publisher.Run, s.access.Run, s.calls.Run} {
+		lasts.Go(func() { _ = run(lasting) })
+	}
+	defer func() { end(); lasts.Wait() }()
+	s.api.BaseContext = func(net.Listener) context.Context { return lasting }
+	if err := s.bootstrap(ctx); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	run := func(f func(context.Context) error) {
 		group.Go(func() error {
@@ -94,19 +110,8 @@ func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err
 			return nil
 		})
 	}
-	run(s.publisher.Run)
-	if err := s.bootstrap(ctx); err != nil {
-		return err
-	}
 	run(s.gateway.Run)
 	run(s.sweep)
-	// The logs are written until everything that writes to them has ended.
-	logs, stopLogs := context.WithCancel(context.WithoutCancel(ctx))
-	var writing sync.WaitGroup
-	for _, w := range []*audit.Writer{s.access, s.calls} {
-		writing.Go(func() { _ = w.Run(logs) })
-	}
-	defer func() { stopLogs(); writing.Wait() }()
 	for _, h := range []struct {
 		server   *http.Server
 		listener net.Listener
@@ -117,22 +122,39 @@ func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err
 			}
 			return nil
 		})
+		run(func(ctx context.Context) error {
+			<-ctx.Done()
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+			defer cancel()
+			return s.shutDown(stopping, h.server)
+		})
 	}
 	run(func(ctx context.Context) error {
-		<-ctx.Done()
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return errors.Join(s.api.Shutdown(stopping), s.admin.Shutdown(stopping))
+		select {
+		case <-s.gateway.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		info, err := s.info()
+		if err != nil {
+			return err
+		}
+		s.banner(words, info)
+		if ready != nil {
+			ready(info)
+		}
+		return nil
 	})
-	info, err := s.info(ctx)
-	if err != nil {
-		return err
-	}
-	s.banner(words, info)
-	if ready != nil {
-		ready(info)
-	}
 	return group.Wait()
+}
+
+// shutDown lets the requests in flight finish until ctx ends, and cuts off the rest.
+func (s *Server) shutDown(ctx context.Context, h *http.Server) error {
+	if err := h.Shutdown(ctx); err != nil {
+		s.log.Warn("requests in flight were cut off", "error", err)
+		return h.Close()
+	}
+	return nil
 }
 
 // open opens everything that can fail before anything runs.
@@ -378,25 +400,53 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		return err
 	}
 	for _, a := range s.cfg.accounts {
-		keyID, secret, made, err := iam.Administrator(ctx, s.iamConfig(), a.ID, "admin")
-		if err != nil {
-			return fmt.Errorf("making the first administrator of account %s: %w", a.ID, err)
-		}
-		if !made {
-			continue
-		}
-		admin := &Admin{Account: a.ID, UserName: "admin", AccessKeyID: keyID, SecretAccessKey: secret.Reveal()}
-		text, err := json.MarshalIndent(admin, "", "  ")
-		if err != nil {
-			return err
-		}
+		var admin *Admin
 		path := AdminFile(s.cfg.DataDir, a.ID)
-		if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
-			return fmt.Errorf("keeping the first administrator of account %s: %w", a.ID, err)
+		made, err := iam.Administrator(ctx, s.iamConfig(), a.ID, "admin", func(keyID string, secret wire.Secret) error {
+			admin = &Admin{Account: a.ID, UserName: "admin", AccessKeyID: keyID, SecretAccessKey: secret.Reveal()}
+			return writeSecret(path, admin)
+		})
+		switch {
+		case err != nil:
+			// The file stays: the administrator may have been stored all the same, and is
+			// made anew if not.
+			return fmt.Errorf("making the first administrator of account %s: %w", a.ID, err)
+		case made:
+			s.admins[a.ID] = admin
+		case admin != nil:
+			// Another server made the administrator meanwhile, with a key of its own.
+			if err := os.Remove(path); err != nil {
+				return err
+			}
 		}
-		s.admins[a.ID] = admin
 	}
 	return nil
+}
+
+// writeSecret writes a file of JSON that nobody else can read. It appears whole, and
+// is on the disk when writeSecret returns.
+func writeSecret(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // its mode is 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // sweepEvery is how often old records are removed.
@@ -480,6 +530,11 @@ func (s *Server) readiness(ctx context.Context) Readiness {
 	}
 	if err := s.backend.Healthy(ctx); err != nil {
 		not("the store cannot be written to: %v", err)
+	}
+	select {
+	case <-s.gateway.Ready():
+	default:
+		not("the gateway has not opened its ports yet")
 	}
 	for port, err := range s.gateway.Problems() {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("listener port %d is not open: %v", port, err))

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchwork/latchwork/internal/store"
+	"github.com/latchwork/latchwork/internal/wire"
 )
 
 func TestAccountAlias(t *testing.T) {
@@ -102,7 +104,25 @@ func TestAuthorizationDetails(t *testing.T) {
 
 func TestAdministrator(t *testing.T) {
 	w := newWorld(t, Quotas{})
-	id, secret, made, err := Administrator(context.Background(), w.cfg, w.account, "admin")
+	var id string
+	var secret wire.Secret
+	fresh := w.revision()
+	keep := func(key string, of wire.Secret) error {
+		if key == "" || w.revision() != fresh {
+			t.Errorf("key %q is kept at revision %d, after it was stored", key, w.revision())
+		}
+		id, secret = key, of
+		return nil
+	}
+	full := errors.New("the disk is full")
+	if made, err := Administrator(context.Background(), w.cfg, w.account, "admin", func(string, wire.Secret) error { return full }); made || !errors.Is(err, full) || w.revision() != fresh {
+		t.Errorf("an administrator whose key cannot be kept: %t, %v", made, err)
+	}
+	w.waited = 0
+	made, err := Administrator(context.Background(), w.cfg, w.account, "admin", keep)
+	if w.waited == 0 {
+		t.Error("the administrator is made before it can do anything")
+	}
 	if err != nil || !made || len(id) != 20 || len(secret.Reveal()) != 40 {
 		t.Fatalf("%s %v %v", id, made, err)
 	}
@@ -117,7 +137,7 @@ func TestAdministrator(t *testing.T) {
 	w.ok("DeleteAccessKey", "UserName=admin", "AccessKeyId="+id)
 	w.ok("DeleteUser", "UserName=admin")
 	before := w.revision()
-	if id, secret, made, err := Administrator(context.Background(), w.cfg, w.account, "admin"); err != nil || made || id != "" || secret != "" {
+	if made, err := Administrator(context.Background(), w.cfg, w.account, "admin", keep); err != nil || made {
 		t.Errorf("made a second time: %v %v", made, err)
 	}
 	if w.revision() != before {
@@ -127,7 +147,8 @@ func TestAdministrator(t *testing.T) {
 	bare := newWorld(t, Quotas{})
 	cfg := bare.cfg
 	cfg.AWSManaged = func() []ManagedInfo { return nil }
-	if _, _, made, err := Administrator(context.Background(), cfg, bare.account, "root-like"); err != nil || !made {
+	kept := func(string, wire.Secret) error { return nil }
+	if made, err := Administrator(context.Background(), cfg, bare.account, "root-like", kept); err != nil || !made {
 		t.Fatal(err)
 	}
 	doc, _ := url.PathUnescape(bare.ok("GetUserPolicy", "UserName=root-like", "PolicyName=AdministratorAccess").text("PolicyDocument"))

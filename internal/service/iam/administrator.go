@@ -16,13 +16,17 @@ const (
 
 // Administrator makes the first user of an account, who may do everything, and an
 // access key for it. It does so once in the life of an account: made is false if
-// the account had its administrator before, even if that user is gone. It does
-// not wait until the user is enforced: an installation makes it before it serves.
-func Administrator(ctx context.Context, cfg Config, account, name string) (keyID string, secret wire.Secret, made bool, err error) {
+// the account had its administrator before, even if that user is gone.
+//
+// keep is given the key before anything is stored: a key that is stored and not
+// kept would lock everybody out for good. It may be called again, with another key
+// that counts instead; where made is false after all, what it was given is worth
+// nothing.
+func Administrator(ctx context.Context, cfg Config, account, name string, keep func(keyID string, secret wire.Secret) error) (made bool, err error) {
 	s := newService(cfg)
 	fresh := wire.Secret(credential.NewSecret())
-	_, err = cfg.Store.Update(ctx, func(tx *store.Tx) error {
-		keyID, secret, made = "", "", false
+	err = cfg.Update(ctx, func(tx *store.Tx) error {
+		made = false
 		info, err := model.AccountInfo.Get(tx, account)
 		if err != nil || info != nil && info.Administrator != "" {
 			return err
@@ -56,9 +60,11 @@ func Administrator(ctx context.Context, cfg Config, account, name string) (keyID
 		if err != nil {
 			return err
 		}
-		keyID, secret, made = key.ID, fresh, true
-		info.Administrator = name
-		return model.AccountInfo.Put(tx, account, info)
+		made, info.Administrator = true, name
+		if err := model.AccountInfo.Put(tx, account, info); err != nil {
+			return err
+		}
+		return keep(key.ID, fresh)
 	})
-	return keyID, secret, made, err
+	return made && err == nil, err
 }
