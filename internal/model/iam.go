@@ -53,8 +53,11 @@ type Role struct {
 	Meta
 	Path        string `json:"path"`
 	Description string `json:"description,omitzero"`
-	// Trust is the role's trust policy document.
-	Trust string `json:"trust"`
+	// Trust is the role's trust policy document as it is enforced: the unique ids of
+	// users and roles stand in it in place of their ARNs. TrustARNs are those ARNs,
+	// by id: what whoever asks is shown.
+	Trust     string            `json:"trust"`
+	TrustARNs map[string]string `json:"trustArns,omitzero"`
 	// MaxSession is the longest session in seconds.
 	MaxSession int64 `json:"maxSession"`
 	Attachments

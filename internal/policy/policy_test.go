@@ -272,3 +272,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestWithPrincipals: principals change, and nothing else does, wherever the same
+// text is and however it is written.
+func TestWithPrincipals(t *testing.T) {
+	const text = `{"Version":"2012-10-17","Id":"arn:aws:iam::1:user/a" , "Statement":[
+  {"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::1:user\/\u0061",  "*", "arn:aws:iam::1:user/b"],"Federated":"arn:aws:iam::1:user/a"},"Action":"sts:AssumeRole"},
+  {"Action":"sts:AssumeRole","Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::1:user/a"},"Condition":{"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::1:user/a"}}},
+  {"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
+	const want = `{"Version":"2012-10-17","Id":"arn:aws:iam::1:user/a" , "Statement":[
+  {"Effect":"Allow","Principal":{"AWS":["A\"B",  "*", "arn:aws:iam::1:user/b"],"Federated":"arn:aws:iam::1:user/a"},"Action":"sts:AssumeRole"},
+  {"Action":"sts:AssumeRole","Effect":"Deny","NotPrincipal":{"AWS":"A\"B"},"Condition":{"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::1:user/a"}}},
+  {"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
+	document, err := policy.Parse(policy.Trust, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := document.WithPrincipals(func(name string) string {
+		if name == "arn:aws:iam::1:user/a" {
+			return `A"B`
+		}
+		return name
+	})
+	if got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}

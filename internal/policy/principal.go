@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"encoding/json/jsontext"
+	"slices"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/identity"
@@ -46,6 +48,28 @@ func compilePrincipals(entries []PrincipalEntry) *principals {
 		}
 	}
 	return p
+}
+
+// WithPrincipals is the document's text with each principal of type "AWS" replaced
+// by what change gives for it. All else stays as it was written.
+func (d *Document) WithPrincipals(change func(string) string) string {
+	var out []byte
+	done := 0
+	for i := range d.Statements {
+		s := &d.Statements[i]
+		for _, e := range slices.Concat(s.Principals, s.NotPrincipals) {
+			now := change(e.Text.Text)
+			if e.Type != "AWS" || now == e.Text.Text {
+				continue
+			}
+			out = append(out, d.Text[done:e.Offset]...)
+			out, _ = jsontext.AppendQuote(out, now) // ids and ARNs are valid UTF-8
+			// The document was parsed: there is a value at the offset.
+			written, _ := jsontext.NewDecoder(strings.NewReader(d.Text[e.Offset:])).ReadValue()
+			done = e.Offset + len(written)
+		}
+	}
+	return string(append(out, d.Text[done:]...))
 }
 
 // Grade is how directly a statement names the caller; a greater one is more

@@ -126,6 +126,9 @@ func roleDetail(tx *store.Tx, r *model.Role) (func(*wireiam.GetAccountAuthorizat
 	if err != nil {
 		return nil, err
 	}
+	if err := showTrust(tx, r); err != nil {
+		return nil, err
+	}
 	profiles := []wireiam.InstanceProfile{}
 	for _, p := range holders {
 		profiles = append(profiles, profileOf(heldProfile{p, r}))

@@ -2,13 +2,10 @@ package iam
 
 import (
 	"errors"
-	"slices"
-	"strings"
 	"unicode"
 
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/policy"
-	"github.com/latchwork/latchwork/internal/store"
 )
 
 // sizeOf counts what IAM counts against its quotas: characters that are not
@@ -70,45 +67,4 @@ func checkSize(text, quota string, limit int) error {
 		return exceeded(quota, limit)
 	}
 	return nil
-}
-
-// checkPrincipals refuses a trust policy that names a user or role of the account
-// that is not there. Principals of other accounts are taken as they are: an
-// installation need not know their accounts.
-// Source: IAM User Guide, "AWS JSON policy elements: Principal"; the text is
-// AWS's.
-func checkPrincipals(tx *store.Tx, s *Service, account string, document *policy.Document) error {
-	for _, statement := range document.Statements {
-		for _, p := range slices.Concat(statement.Principals, statement.NotPrincipals) {
-			if p.Type != "AWS" {
-				continue
-			}
-			ok, err := principalExists(tx, s, account, p.Text.Text)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return malformed("Invalid principal in policy: %q:%q", p.Type, p.Text.Text)
-			}
-		}
-	}
-	return nil
-}
-
-func principalExists(tx *store.Tx, s *Service, account, arn string) (bool, error) {
-	own := "arn:" + s.cfg.Partition + ":iam::" + account + ":"
-	path, ok := strings.CutPrefix(arn, own)
-	if !ok {
-		return true, nil
-	}
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	if strings.HasPrefix(path, users.resource+"/") {
-		u, err := users.find(tx, account, name)
-		return u != nil && u.ARN == arn, err
-	}
-	if strings.HasPrefix(path, roles.resource+"/") {
-		r, err := roles.find(tx, account, name)
-		return r != nil && r.ARN == arn, err
-	}
-	return true, nil
 }

@@ -64,7 +64,7 @@ func sortBy[T any](records []*T, key func(*T) string) {
 
 // ListGroups lists the account's groups.
 func (s *Service) ListGroups(ctx context.Context, in *wireiam.ListGroupsRequest) (*wireiam.ListGroupsResponse, error) {
-	page, next, err := list(ctx, s, &groups, in.PathPrefix)
+	page, next, err := list(ctx, s, &groups, in.PathPrefix, nil)
 	if err != nil {
 		return nil, err
 	}

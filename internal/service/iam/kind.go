@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
@@ -230,25 +231,28 @@ func change[T any](ctx context.Context, s *Service, k *kind[T], name *string, fn
 	})
 }
 
-// list gives the page of an account's entities that the call asks for.
-func list[T any](ctx context.Context, s *Service, k *kind[T], pathPrefix *string) ([]*T, *string, error) {
-	var found []*T
-	revision, err := s.cfg.List(ctx, func(tx *store.Tx) error {
+// list gives the page of an account's entities that the call asks for. show makes
+// a record what answers show; nil where it is that already.
+func list[T any](ctx context.Context, s *Service, k *kind[T], pathPrefix *string, show func(*store.Tx, *T) error) (page []*T, next *string, err error) {
+	_, err = s.cfg.List(ctx, func(tx *store.Tx) error {
 		records, err := k.all(tx, accountOf(ctx))
 		if err != nil {
 			return err
 		}
-		for _, record := range records {
-			if strings.HasPrefix(*k.path(record), model.Deref(pathPrefix)) {
-				found = append(found, record)
+		found := slices.DeleteFunc(records, func(record *T) bool {
+			return !strings.HasPrefix(*k.path(record), model.Deref(pathPrefix))
+		})
+		if page, next, err = awsapi.Page(ctx, found, int64(tx.Revision()), k.sortKey); err != nil || show == nil {
+			return err
+		}
+		for _, record := range page {
+			if err := show(tx, record); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return awsapi.Page(ctx, found, revision, k.sortKey)
+	return page, next, err
 }
 
 // rename moves an entity to another name, path or both.

@@ -34,12 +34,12 @@ func fullProfile(p heldProfile) *wireiam.InstanceProfile {
 	return &out
 }
 
-// hold reads the role of a profile.
+// hold reads the role of a profile, for an answer.
 func hold(tx *store.Tx, p *model.InstanceProfile) (heldProfile, error) {
 	if p.Role == "" {
 		return heldProfile{InstanceProfile: p}, nil
 	}
-	r, err := roles.get(tx, p.Account, p.Role)
+	r, err := shownRole(tx, p.Account, p.Role)
 	return heldProfile{p, r}, err
 }
 

@@ -47,12 +47,11 @@ func (s *Service) CreateRole(ctx context.Context, in *wireiam.CreateRoleRequest)
 	}
 	made, err := create(ctx, s, &roles, *in.RoleName, in.Path, in.Tags, func(tx *store.Tx, r *model.Role) error {
 		r.Description = model.Deref(in.Description)
-		r.Trust = *in.AssumeRolePolicyDocument
 		r.MaxSession = defaultMaxSession
 		if in.MaxSessionDuration != nil {
 			r.MaxSession = *in.MaxSessionDuration
 		}
-		if err := checkPrincipals(tx, s, r.Account, trust); err != nil {
+		if err := setTrust(tx, r, trust); err != nil {
 			return err
 		}
 		return s.setBoundary(tx, r.Account, &r.Boundary, in.PermissionsBoundary)
@@ -61,6 +60,7 @@ func (s *Service) CreateRole(ctx context.Context, in *wireiam.CreateRoleRequest)
 		return nil, err
 	}
 	out := roleOf(made)
+	out.AssumeRolePolicyDocument = in.AssumeRolePolicyDocument
 	out.Tags = tagsOf(made.Tags)
 	out.PermissionsBoundary = boundaryOf(made.Boundary)
 	return &wireiam.CreateRoleResponse{Role: &out}, nil
@@ -68,7 +68,11 @@ func (s *Service) CreateRole(ctx context.Context, in *wireiam.CreateRoleRequest)
 
 // GetRole shows a role.
 func (s *Service) GetRole(ctx context.Context, in *wireiam.GetRoleRequest) (*wireiam.GetRoleResponse, error) {
-	r, err := read(ctx, s, &roles, in.RoleName)
+	var r *model.Role
+	err := s.cfg.View(ctx, func(tx *store.Tx) (err error) {
+		r, err = shownRole(tx, accountOf(ctx), *in.RoleName)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +81,7 @@ func (s *Service) GetRole(ctx context.Context, in *wireiam.GetRoleRequest) (*wir
 
 // ListRoles lists the account's roles.
 func (s *Service) ListRoles(ctx context.Context, in *wireiam.ListRolesRequest) (*wireiam.ListRolesResponse, error) {
-	page, next, err := list(ctx, s, &roles, in.PathPrefix)
+	page, next, err := list(ctx, s, &roles, in.PathPrefix, showTrust)
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +104,10 @@ func (s *Service) UpdateRole(ctx context.Context, in *wireiam.UpdateRoleRequest)
 // UpdateRoleDescription changes the description.
 func (s *Service) UpdateRoleDescription(ctx context.Context, in *wireiam.UpdateRoleDescriptionRequest) (*wireiam.UpdateRoleDescriptionResponse, error) {
 	var changed model.Role
-	err := change(ctx, s, &roles, in.RoleName, func(_ *store.Tx, r *model.Role) error {
+	err := change(ctx, s, &roles, in.RoleName, func(tx *store.Tx, r *model.Role) error {
 		r.Description = *in.Description
 		changed = *r
-		return nil
+		return showTrust(tx, &changed)
 	})
 	if err != nil {
 		return nil, err
@@ -118,11 +122,7 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *wireiam.Update
 		return nil, err
 	}
 	return &wireiam.UpdateAssumeRolePolicyResponse{}, change(ctx, s, &roles, in.RoleName, func(tx *store.Tx, r *model.Role) error {
-		if err := checkPrincipals(tx, s, r.Account, trust); err != nil {
-			return err
-		}
-		r.Trust = *in.PolicyDocument
-		return nil
+		return setTrust(tx, r, trust)
 	})
 }
 

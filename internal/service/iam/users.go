@@ -61,7 +61,7 @@ func (s *Service) GetUser(ctx context.Context, in *wireiam.GetUserRequest) (*wir
 
 // ListUsers lists the account's users.
 func (s *Service) ListUsers(ctx context.Context, in *wireiam.ListUsersRequest) (*wireiam.ListUsersResponse, error) {
-	page, next, err := list(ctx, s, &users, in.PathPrefix)
+	page, next, err := list(ctx, s, &users, in.PathPrefix, nil)
 	if err != nil {
 		return nil, err
 	}
