@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,10 +39,19 @@ func adminCredentials(a *server.Admin) aws.Credentials {
 	return aws.Credentials{AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey}
 }
 
+// credentialSettings are the variables that say whose credentials the SDK takes.
+// Source: AWS SDKs and Tools Reference Guide, environment variables; the SDK for Go
+// reads AWS_ACCESS_KEY and AWS_DEFAULT_PROFILE too.
+var credentialSettings = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+}
+
 // callerCredentials are those of a profile, or of the environment, or of the data
-// directory's administrator where there are no others.
+// directory's administrator where nobody says whose.
 func callerCredentials(ctx context.Context, profile, dataDir, account string) (aws.Credentials, error) {
-	if profile == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" {
+	set := func(name string) bool { return os.Getenv(name) != "" }
+	if profile == "" && !slices.ContainsFunc(credentialSettings, set) {
 		_, admin, err := installation(dataDir, account)
 		if err != nil {
 			return aws.Credentials{}, err
