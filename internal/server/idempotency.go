@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"hash/crc32"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type answers struct {
 
 // Once implements awsapi.Idempotency.
 func (a *answers) Once(ctx context.Context, t *awsapi.Token, call func(context.Context) ([]byte, error)) ([]byte, error) {
-	lock := &a.locks[t.Key[0]%64]
+	lock := a.lock(t.Key)
 	lock.Lock()
 	defer lock.Unlock()
 	var known *model.TokenAnswer
@@ -60,6 +61,11 @@ func (a *answers) Once(ctx context.Context, t *awsapi.Token, call func(context.C
 	return answer, nil
 }
 
+// lock is that of a token: few others share it.
+func (a *answers) lock(key string) *sync.Mutex {
+	return &a.locks[crc32.ChecksumIEEE([]byte(key))%uint32(len(a.locks))]
+}
+
 // sweep removes answers that nobody will ask for any more.
 func (a *answers) sweep(ctx context.Context) error {
 	var old []string
@@ -76,6 +82,14 @@ func (a *answers) sweep(ctx context.Context) error {
 		n := min(len(old), 100)
 		_, err = a.store.Update(ctx, func(tx *store.Tx) error {
 			for _, id := range old[:n] {
+				// The token may have been used again meanwhile.
+				known, err := model.Tokens.Get(tx, id)
+				if err != nil {
+					return err
+				}
+				if known == nil || a.clock().Before(known.Expires) {
+					continue
+				}
 				if err := model.Tokens.Delete(tx, id); err != nil {
 					return err
 				}
