@@ -297,19 +297,51 @@ func TestRecorder(t *testing.T) {
 	make("aaaa1", "")
 	make("bbbb1", "aaaa1")
 	for id, want := range map[string]string{"aaaa1": "aaaa1", "bbbb1": "bbbb1", "bbbb": "bbbb1"} {
-		if e, ok := r.Explain(id, nil); !ok || e.RequestID != want {
+		if e, ok := r.Explain(id, "", nil); !ok || e.RequestID != want {
 			t.Errorf("explained %s as %+v", id, e)
 		}
 	}
 	make("cccc1", "mine")
-	if _, ok := r.Explain("aaaa1", nil); ok {
+	if _, ok := r.Explain("aaaa1", "", nil); ok {
 		t.Error("a request is kept for ever")
 	}
-	if e, ok := r.Explain("mine", nil); !ok || e.RequestID != "cccc1" || e.ClientRequestID != "mine" {
+	if e, ok := r.Explain("mine", "", nil); !ok || e.RequestID != "cccc1" || e.ClientRequestID != "mine" {
 		t.Errorf("by the client's id: %+v", e)
 	}
-	if _, ok := r.Explain("zzzz", nil); ok {
+	if _, ok := r.Explain("zzzz", "", nil); ok {
 		t.Error("explained what there is not")
+	}
+	// Requests to services of two accounts, and two that clients call as the command
+	// line calls the last one.
+	r = NewRecorder(8)
+	refused := func(id, own, account string) {
+		x := &exchange{decisionID: id, requestID: own, in: &inbound.Request{}, signatureErr: errors.New("no")}
+		if account != "" {
+			x.service = &snapshot.Service{Service: model.Service{Meta: model.Meta{Account: account}}}
+			x.network = &snapshot.Network{ServiceNetwork: model.ServiceNetwork{}}
+		}
+		r.add(x)
+	}
+	refused("aaaa1", "aaaa1", "1")
+	refused("bbbb1", "bbbb1", "2")
+	refused("abcd1", "same", "1")
+	refused("abcd2", Last, "2")
+	make("abce1", Last)
+	for _, test := range []struct{ id, account, want string }{
+		{Last, "1", "abcd1"},
+		{Last, "2", "abcd2"},
+		{Last, "3", ""},
+		{"bbbb1", "1", ""},
+		{"bbbb", "1", ""},
+		{"bbbb", "2", "bbbb1"},
+		{"abcd", "1", "abcd1"},
+		{"abce", "1", "abce1"},
+		{"same", "2", ""},
+	} {
+		e, ok := r.Explain(test.id, test.account, nil)
+		if ok != (test.want != "") || ok && e.RequestID != test.want {
+			t.Errorf("%s is explained to account %s as %+v, want %q", test.id, test.account, e, test.want)
+		}
 	}
 	if a, b := newID(), newID(); a == b || !strings.Contains(a, "-") {
 		t.Errorf("ids %s and %s are not random", a, b)

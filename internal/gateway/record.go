@@ -98,30 +98,40 @@ type SignatureResult struct {
 // Last stands for the last request that was refused.
 const Last = "last"
 
-// refused finds the newest request that the gateway refused. r.mu must be held.
-func (r *Recorder) refused() *exchange {
+// refused finds the newest request that the gateway refused and that an account may
+// see. r.mu must be held.
+func (r *Recorder) refused(account string) *exchange {
 	for i := range r.ring {
 		x := r.ring[(r.next-1-i+2*len(r.ring))%len(r.ring)]
 		if x == nil {
 			return nil
 		}
-		if x.signatureErr != nil || x.decided && !x.decision.Allowed {
+		if (x.signatureErr != nil || x.decided && !x.decision.Allowed) && x.visible(account) {
 			return x
 		}
 	}
 	return nil
 }
 
-// Explain explains a request by its id, by the first digits of it, or the Last.
-func (r *Recorder) Explain(id string, verifier *sigv4.Verifier) (*Explanation, bool) {
+// visible tells whether an account may see a request: it was for a service of the
+// account, or reached none and belongs to nobody in particular.
+func (x *exchange) visible(account string) bool {
+	return x.service == nil || x.service.Account == account
+}
+
+// Explain explains a request to an account by the request's id, by the first digits
+// of it, or the Last. A client may call its request "last": that is not its name.
+func (r *Recorder) Explain(id, account string, verifier *sigv4.Verifier) (*Explanation, bool) {
 	r.mu.Lock()
-	x := r.byID[id]
-	if x == nil && id == Last {
-		x = r.refused()
+	var x *exchange
+	if id == Last {
+		x = r.refused(account)
+	} else if x = r.byID[id]; x != nil && !x.visible(account) {
+		x = nil
 	} else if x == nil {
 		// The first digits are enough, if they name one request.
 		for known, candidate := range r.byID {
-			if len(id) >= 4 && strings.HasPrefix(known, id) {
+			if len(id) >= 4 && strings.HasPrefix(known, id) && candidate.visible(account) {
 				if x != nil && x != candidate {
 					x = nil
 					break

@@ -85,7 +85,7 @@ func TestIDs(t *testing.T) {
 	if len(got) != 1 {
 		t.Fatalf("%s is %q", headerDecisionID, got)
 	}
-	if x, ok := w.gateway.cfg.Recorder.Explain(got[0], nil); !ok || x.RequestID != got[0] {
+	if x, ok := w.gateway.cfg.Recorder.Explain(got[0], scope.Account, nil); !ok || x.RequestID != got[0] {
 		t.Errorf("%s %s is not the gateway's", headerDecisionID, got[0])
 	}
 }

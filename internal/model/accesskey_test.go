@@ -43,3 +43,26 @@ func TestAccessKeyAccount(t *testing.T) {
 		}
 	}
 }
+
+func TestAccountOf(t *testing.T) {
+	const account = "000000000001"
+	scope := Scope{Partition: "aws", Account: account, Region: "us-west-2"}
+	id, err := NewAccessKeyID(LongTermKey, account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		AccessKeys.Key(id):                     account,
+		AccessKeys.Key("AKIAIOSFODNN7EXAMPLE"): "",
+		AccountInfo.Key(account):               account,
+		Users.Key(IAMKey(account, "alice")):    account,
+		Services.Key(scope.Key("svc-1")):       account,
+		Rules.Key(scope.Key("a", "b", "c")):    account,
+		Tokens.Key("0123456789abcdef"):         "",
+		"":                                     "",
+	} {
+		if got := AccountOf(key); got != want {
+			t.Errorf("%s is of account %q, want %q", key, got, want)
+		}
+	}
+}

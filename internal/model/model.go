@@ -107,6 +107,21 @@ var (
 	Tokens = store.NewCollection[TokenAnswer]("token")
 )
 
+// AccountOf is the account of the record at a key of the store. A TokenAnswer is
+// nobody's.
+func AccountOf(key string) string {
+	if id, ok := AccessKeys.Owns(key); ok {
+		account, _ := AccessKeyAccount(id)
+		return account
+	}
+	if _, ok := Tokens.Owns(key); ok {
+		return ""
+	}
+	_, id, _ := strings.Cut(key, "/")
+	account, _, _ := strings.Cut(id, "/")
+	return account
+}
+
 // Claim says who holds a unique name.
 type Claim struct {
 	ID string `json:"id"`

@@ -332,13 +332,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, DefaultAccount: s.cfg.AccountID}),
 			appmesh.Bind(appmesh.Unimplemented{}, awsapi.AccessTable{}),
 			operator.New(operator.Config{
-				Explain: func(id string) (any, string, bool) {
-					e, ok := s.recorder.Explain(id, s.verifier)
-					if !ok {
-						return nil, "", false
-					}
-					return e, e.Account, true
-				},
+				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
 				Problems: s.problems,
 			}),
 		},
@@ -367,13 +361,14 @@ func (s *Server) iamConfig() iam.Config {
 	}
 }
 
-// problems are the records that could not be compiled, and the listener ports that
-// could not be opened.
-func (s *Server) problems() map[string]string {
+// problems are the records of an account that could not be compiled.
+func (s *Server) problems(account string) map[string]string {
 	out := map[string]string{}
 	if snap := s.publisher.Current(); snap != nil {
 		for _, p := range snap.Problems() {
-			out[p.Record] = p.Err.Error()
+			if model.AccountOf(p.Record) == account {
+				out[p.Record] = p.Err.Error()
+			}
 		}
 	}
 	return out

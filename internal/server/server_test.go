@@ -3,18 +3,22 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/latchwork/latchwork/internal/clock"
+	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/service/iam"
 	"github.com/latchwork/latchwork/internal/sigv4"
 	"github.com/latchwork/latchwork/internal/store"
@@ -196,5 +200,39 @@ func TestShutDown(t *testing.T) {
 	<-ended
 	if err := <-served; err != http.ErrServerClosed {
 		t.Error(err)
+	}
+}
+
+// What cannot be compiled is shown, whatever it is, and to its own account only.
+func TestProblems(t *testing.T) {
+	s := openServer(t)
+	const other = "210987654321"
+	id, err := model.NewAccessKeyID(model.LongTermKey, s.cfg.AccountID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision, err := s.store.Update(t.Context(), func(tx *store.Tx) error {
+		key := &model.AccessKey{Meta: model.Meta{ID: id, Account: s.cfg.AccountID}, Sealed: []byte("of another key file"), Active: true}
+		role := &model.Role{Meta: model.Meta{ID: "AROA", Account: other, ARN: "arn:aws:iam::" + other + ":role/r", Name: "r"}, Trust: "{"}
+		return errors.Join(model.AccessKeys.Put(tx, id, key), model.Roles.Put(tx, model.IAMKey(other, "r"), role))
+	})
+	if err == nil {
+		err = s.publisher.WaitFor(t.Context(), revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for account, record := range map[string]string{s.cfg.AccountID: model.AccessKeys.Key(id), other: model.Roles.Key(model.IAMKey(other, "r"))} {
+		if got := s.problems(account); len(got) != 1 || got[record] == "" {
+			t.Errorf("problems of account %s: %v, want one of %s", account, got, record)
+		}
+	}
+	if got := s.readiness(t.Context()); !slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.HasPrefix(w, "2 records") }) {
+		t.Errorf("readiness: %+v", got)
+	}
+	scrape := httptest.NewRecorder()
+	s.admin.Handler.ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if !strings.Contains(scrape.Body.String(), "\nlatchwork_snapshot_problems 2\n") {
+		t.Error("the metrics do not count both")
 	}
 }

@@ -6,7 +6,6 @@ package operator
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/fault"
@@ -27,12 +26,12 @@ var API = &awsapi.Service{
 
 // Config says what the service works with.
 type Config struct {
-	// Explain gives the JSON of a decision's explanation by request id, and the
+	// Explain gives the JSON of a decision's explanation by request id, to the
 	// account that the request was for: others must not see it.
-	Explain func(id string) (explanation any, account string, ok bool)
-	// Problems lists the records that could not be compiled, each key with its
-	// error.
-	Problems func() map[string]string
+	Explain func(id, account string) (explanation any, ok bool)
+	// Problems lists the records of an account that could not be compiled, each key
+	// with its error.
+	Problems func(account string) map[string]string
 }
 
 // ExplainInput names a request.
@@ -84,13 +83,12 @@ func New(cfg Config) awsapi.Binding {
 
 // ExplainRequest explains a request to a service of the caller's account.
 func (s *Service) ExplainRequest(ctx context.Context, in *ExplainInput) (*ExplainOutput, error) {
-	explanation, account, ok := s.cfg.Explain(*in.RequestID)
-	// A request that reached no service belongs to nobody in particular; who may
-	// explain requests may see it.
-	if !ok || account != "" && account != awsapi.FromContext(ctx).Account {
+	account := awsapi.FromContext(ctx).Account
+	explanation, ok := s.cfg.Explain(*in.RequestID, account)
+	if !ok {
 		return nil, fault.New("ResourceNotFoundException",
 			"there is no request %s among the last ones that this server answered for account %s: the id is in the response's header x-amzn-requestid",
-			*in.RequestID, awsapi.FromContext(ctx).Account)
+			*in.RequestID, account)
 	}
 	raw, err := json.Marshal(explanation)
 	if err != nil {
@@ -102,12 +100,5 @@ func (s *Service) ExplainRequest(ctx context.Context, in *ExplainInput) (*Explai
 // ListProblems lists the records of the caller's account that could not be
 // compiled.
 func (s *Service) ListProblems(ctx context.Context, _ *ProblemsInput) (*ProblemsOutput, error) {
-	out := &ProblemsOutput{Problems: map[string]string{}}
-	account := awsapi.FromContext(ctx).Account
-	for key, text := range s.cfg.Problems() {
-		if strings.Contains(key, "/"+account+"/") {
-			out.Problems[key] = text
-		}
-	}
-	return out, nil
+	return &ProblemsOutput{Problems: s.cfg.Problems(awsapi.FromContext(ctx).Account)}, nil
 }
