@@ -77,6 +77,9 @@ type AccountConfig struct {
 	OrganizationPaths []string `json:"organization-paths"`
 	// ProxyAuthorization is that of the account; "" is the installation's.
 	ProxyAuthorization string `json:"proxy-authorization"`
+	// GatewayAddresses are addresses of the gateway that only VPCs of the account may
+	// be bound to. Those that are no account's are the default account's.
+	GatewayAddresses []string `json:"gateway-addresses"`
 }
 
 // Defaults are the settings of a server that is told nothing.
@@ -127,6 +130,7 @@ type settings struct {
 	gatewayPorts gateway.PortMap
 	maxStaleness time.Duration
 	accounts     []AccountConfig
+	world        snapshot.Settings
 	observed     bool
 	endpoints    []string
 }
@@ -203,6 +207,8 @@ func (c Config) check() (*settings, error) {
 	}
 	proxyAuthorization("proxy-authorization", c.ProxyAuthorization)
 	seen := map[string]bool{}
+	accountOf := map[netip.Addr]string{}
+	gateways := map[string][]netip.Addr{}
 	for i, a := range c.Accounts {
 		name := fmt.Sprintf("accounts[%d]", i)
 		switch {
@@ -225,10 +231,30 @@ func (c Config) check() (*settings, error) {
 		} else {
 			proxyAuthorization(name+".proxy-authorization", a.ProxyAuthorization)
 		}
+		for _, text := range a.GatewayAddresses {
+			addr, err := netip.ParseAddr(text)
+			if addr = addr.Unmap(); err != nil || addr.IsUnspecified() || addr.IsMulticast() {
+				wrong(name+".gateway-addresses", "%q is not an IP address of the gateway", text)
+				continue
+			}
+			if of, taken := accountOf[addr]; taken {
+				wrong(name+".gateway-addresses", "%s is one of account %s already", addr, of)
+				continue
+			}
+			accountOf[addr] = a.ID
+			gateways[a.ID] = append(gateways[a.ID], addr)
+		}
 		s.accounts = append(s.accounts, a)
 	}
 	if !seen[c.AccountID] {
 		s.accounts = append([]AccountConfig{{ID: c.AccountID, ProxyAuthorization: c.ProxyAuthorization}}, s.accounts...)
+	}
+	s.world = snapshot.Settings{Partition: partition, DefaultAccount: c.AccountID, Accounts: map[string]snapshot.Account{}}
+	for _, a := range s.accounts {
+		s.world.Accounts[a.ID] = snapshot.Account{
+			ID: a.ID, OrgID: a.OrganizationID, OrgPaths: a.OrganizationPaths,
+			ProxyAuthorization: snapshot.ProxyAuthorization(a.ProxyAuthorization), GatewayAddresses: gateways[a.ID],
+		}
 	}
 	for _, e := range strings.Split(c.EtcdEndpoints, ",") {
 		if e = strings.TrimSpace(e); e != "" {

@@ -179,13 +179,9 @@ func (s *Server) open(ctx context.Context) error {
 	if s.calls, err = s.openLog("audit log", s.cfg.AuditLog); err != nil {
 		return err
 	}
-	accounts := map[string]snapshot.Account{}
-	for _, a := range s.cfg.accounts {
-		accounts[a.ID] = snapshot.Account{ID: a.ID, OrgID: a.OrganizationID, OrgPaths: a.OrganizationPaths, ProxyAuthorization: snapshot.ProxyAuthorization(a.ProxyAuthorization)}
-	}
 	s.publisher = snapshot.NewPublisher(snapshot.Config{
 		Backend:    s.backend,
-		Settings:   snapshot.Settings{Partition: partition, DefaultAccount: s.cfg.AccountID, Accounts: accounts},
+		Settings:   s.cfg.world,
 		OpenSecret: func(k *model.AccessKey) ([]byte, error) { return s.ring.Open(k.Sealed, k.ID) },
 		Clock:      s.clock, Log: s.log,
 	})
@@ -329,7 +325,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			sts.New(sts.Config{
 				World: sts.Pinned{}, Decider: roleDecider{auth}, Tokens: tokens, Clock: s.clock, Partition: partition, Authorizer: auth,
 			}),
-			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, DefaultAccount: s.cfg.AccountID}),
+			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
 			appmesh.Bind(appmesh.Unimplemented{}, awsapi.AccessTable{}),
 			operator.New(operator.Config{
 				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },

@@ -4,6 +4,8 @@
 package snapshot
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +33,20 @@ type Account struct {
 	OrgPaths []string
 	// ProxyAuthorization says which Envoys of the account need a permission.
 	ProxyAuthorization ProxyAuthorization
+	// GatewayAddresses are those addresses of the gateway that only VPCs of the
+	// account may have.
+	GatewayAddresses []netip.Addr
+}
+
+// GatewayAccount is the account whose VPCs may have an address of the gateway: the
+// one that is configured with it, else the default account.
+func (s *Settings) GatewayAccount(addr netip.Addr) string {
+	for id, a := range s.Accounts {
+		if slices.Contains(a.GatewayAddresses, addr) {
+			return id
+		}
+	}
+	return s.DefaultAccount
 }
 
 // ProxyAuthorization is a rule of App Mesh: which Envoys may read the configuration

@@ -313,9 +313,12 @@ func TestVPCTable(t *testing.T) {
 	add("vpc-narrow", "192.0.2.1", "10.1.0.0/16", "2001:db8:1::/48")
 	add("vpc-one", "", "127.0.0.5/32")
 	add("vpc-zz", "nonsense", "10.0.0.0/8")
+	add("vpc-lent", "192.0.2.6", "12.0.0.0/8")
+	lending := settings
+	lending.Accounts = map[string]Account{"444455556666": {GatewayAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.6")}}}
 	var problems []string
 	joins := map[string]*model.VPCAssociation{"a": {Meta: model.Meta{Region: region}, VPC: "vpc-narrow", NetworkARN: "arn:sn"}}
-	table := buildVPCTable(&settings, []string{region}, vpcs, joins, func(record string, err error) { problems = append(problems, record+": "+err.Error()) })
+	table := buildVPCTable(&lending, []string{region}, vpcs, joins, func(record string, err error) { problems = append(problems, record+": "+err.Error()) })
 	for _, test := range []struct{ client, gateway, want, evidence string }{
 		{"10.9.9.9", "127.0.0.1", "vpc-wide", "cidr"},
 		{"10.1.9.9", "127.0.0.1", "vpc-narrow", "cidr"},
@@ -324,6 +327,7 @@ func TestVPCTable(t *testing.T) {
 		{"::ffff:10.1.0.1", "127.0.0.1", "vpc-narrow", "cidr"},
 		{"11.0.0.1", "127.0.0.1", "", ""},
 		{"11.0.0.1", "192.0.2.1", "vpc-narrow", "gateway-address"},
+		{"11.0.0.1", "192.0.2.6", "", ""},
 		{"127.0.0.5", "127.0.0.1", "vpc-one", "cidr"},
 		{"127.0.0.6", "127.0.0.1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"},
 		{"::1", "::1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"},
@@ -342,7 +346,7 @@ func TestVPCTable(t *testing.T) {
 	if _, ok := table.find("eu-west-1", Addresses{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("::1")}); ok {
 		t.Error("found in another region")
 	}
-	if len(problems) != 2 || !strings.Contains(problems[0], "belongs to vpc-") {
+	if len(problems) != 3 || !strings.Contains(problems[0], "192.0.2.6 is an address of account 444455556666") || !strings.Contains(problems[1], "belongs to vpc-") {
 		t.Errorf("problems %v", problems)
 	}
 }

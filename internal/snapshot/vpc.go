@@ -110,7 +110,12 @@ func buildVPCTable(settings *Settings, regions []string, vpcs map[string]*model.
 				problem(model.VPCs.Key(key), fmt.Errorf("tag %s: %w", model.GatewayAddressTag, err))
 				continue
 			}
-			r.gateways[addr.Unmap()] = of(v, "gateway-address")
+			addr = addr.Unmap()
+			if owner := settings.GatewayAccount(addr); owner != v.Account {
+				problem(model.VPCs.Key(key), fmt.Errorf("tag %s: %s is an address of account %s", model.GatewayAddressTag, addr, owner))
+				continue
+			}
+			r.gateways[addr] = of(v, "gateway-address")
 		}
 	}
 	for _, r := range t.regions {

@@ -17,6 +17,7 @@ import (
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/ec2"
 )
@@ -25,8 +26,9 @@ import (
 type Config struct {
 	model.State
 	Clock clock.Clock
-	// DefaultAccount owns the default VPC of every region.
-	DefaultAccount string
+	// Settings name the default account, which owns the default VPC of every region,
+	// and whose the gateway's addresses are.
+	Settings *snapshot.Settings
 }
 
 // Service handles the operations.
@@ -65,7 +67,7 @@ func dryRun(flag *bool) error {
 
 // defaultVPC is the account's default VPC, where it has one.
 func (s *Service) defaultVPC(scope model.Scope) *model.VPC {
-	if scope.Account != s.cfg.DefaultAccount {
+	if scope.Account != s.cfg.Settings.DefaultAccount {
 		return nil
 	}
 	return model.DefaultVPC(scope.Account, scope.Region, time.Time{})
@@ -139,13 +141,13 @@ func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wi
 			if has(v, p) {
 				return badParameter("The CIDR '%s' is named twice", p)
 			}
-			if err := s.claimRange(tx, scope.Region, p, id); err != nil {
+			if err := s.claimRange(tx, v, p); err != nil {
 				return err
 			}
 			v.CIDRs = append(v.CIDRs, model.CIDR{AssociationID: model.NewID("vpc-cidr-assoc"), Prefix: p})
 		}
-		if gateway != "" {
-			if err := claimGateway(tx, scope.Region, gateway, id); err != nil {
+		if gateway.IsValid() {
+			if err := s.claimGateway(tx, v, gateway); err != nil {
 				return err
 			}
 		}
@@ -309,8 +311,8 @@ func (s *Service) DeleteVpc(ctx context.Context, in *wire.DeleteVpcRequest) (*wi
 				return err
 			}
 		}
-		if gateway, err := gatewayAddress(v.Tags); err == nil && gateway != "" {
-			if err := model.Unique.Delete(tx, claimKey(scope.Region, "gateway", gateway)); err != nil {
+		if gateway, err := gatewayAddress(v.Tags); err == nil && gateway.IsValid() {
+			if err := model.Unique.Delete(tx, claimKey(scope.Region, "gateway", gateway.String())); err != nil {
 				return err
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
 )
@@ -26,16 +27,18 @@ import (
 const account = "123456789012"
 
 type harness struct {
-	t       *testing.T
-	url     string
-	account string
-	store   *store.Store
+	t        *testing.T
+	url      string
+	account  string
+	region   string
+	store    *store.Store
+	settings *snapshot.Settings
 	// calls holds the last call of each operation that was authorized.
 	calls map[string]*awsapi.Call
 }
 
 func (h *harness) Authenticate(context.Context, *inbound.Request, []byte, awsapi.Expectation) (awsapi.Caller, error) {
-	return awsapi.Caller{Region: "us-west-2", Principal: &identity.Principal{Kind: identity.User, Account: h.account, ARN: "arn:aws:iam::" + h.account + ":user/u"}}, nil
+	return awsapi.Caller{Region: h.region, Principal: &identity.Principal{Kind: identity.User, Account: h.account, ARN: "arn:aws:iam::" + h.account + ":user/u"}}, nil
 }
 
 func (h *harness) Authorize(_ context.Context, c *awsapi.Call) error {
@@ -52,8 +55,8 @@ func newHarness(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { backend.Close() })
-	h := &harness{t: t, account: account, store: store.New(backend), calls: map[string]*awsapi.Call{}}
-	binding := New(Config{State: model.State{Store: h.store, Published: h}, Clock: clock.Fixed(time.Unix(0, 0)), DefaultAccount: account})
+	h := &harness{t: t, account: account, region: "us-west-2", store: store.New(backend), calls: map[string]*awsapi.Call{}, settings: &snapshot.Settings{DefaultAccount: account}}
+	binding := New(Config{State: model.State{Store: h.store, Published: h}, Clock: clock.Fixed(time.Unix(0, 0)), Settings: h.settings})
 	if gaps := binding.Gaps(); len(gaps) > 0 {
 		t.Fatalf("operations without access row: %v", gaps)
 	}

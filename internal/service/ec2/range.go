@@ -31,7 +31,7 @@ func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *wire.AssociateV
 		if err != nil {
 			return err
 		}
-		if err := s.claimRange(tx, scope.Region, p, v.ID); err != nil {
+		if err := s.claimRange(tx, v, p); err != nil {
 			return err
 		}
 		if has(v, p) {
@@ -114,13 +114,16 @@ func (s *Service) associated(tx *store.Tx, scope model.Scope, association string
 	return nil, 0, fault.New("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", association)
 }
 
-func (s *Service) claimRange(tx *store.Tx, region string, p netip.Prefix, id string) error {
+// claimRange makes an address range one of a VPC's. Within an account the longest
+// range that holds an address counts. Another account has no part of it: it would
+// say where the clients in it are.
+func (s *Service) claimRange(tx *store.Tx, v *model.VPC, p netip.Prefix) error {
 	taken := func(holder string) error {
 		return fault.New("InvalidVpc.Range", "The CIDR '%s' is that of %s already: an address range belongs to one VPC in a region, because it says where a client is. Take a smaller or larger range, the longest one that holds an address counts", p, holder)
 	}
 	// The default VPC is there without being stored, so that nobody claimed its
 	// ranges.
-	owner := model.Scope{Account: s.cfg.DefaultAccount, Region: region}
+	owner := model.Scope{Account: s.cfg.Settings.DefaultAccount, Region: v.Region}
 	byDefault := s.defaultVPC(owner)
 	stored, err := model.VPCs.Get(tx, owner.Key(byDefault.ID))
 	if err != nil {
@@ -129,11 +132,35 @@ func (s *Service) claimRange(tx *store.Tx, region string, p netip.Prefix, id str
 	if stored != nil {
 		byDefault = stored
 	}
-	if id != byDefault.ID && has(byDefault, p) {
+	if v.ID != byDefault.ID && has(byDefault, p) {
 		return taken(byDefault.ID)
 	}
-	return claim(tx, region, "cidr", p.String(), id, taken)
+	if err := claim(tx, v.Region, "cidr", p.String(), v.ID, taken); err != nil {
+		return err
+	}
+	// All VPCs are looked at: two calls that take overlapping ranges at once are told
+	// from one another by the store.
+	all, err := model.VPCs.List(tx, "")
+	if err != nil {
+		return err
+	}
+	for _, item := range all {
+		other := item.Record
+		if other.Account == v.Account || other.Region != v.Region {
+			continue
+		}
+		for _, c := range other.CIDRs {
+			if c.Prefix.Overlaps(p) && !shared(other, c.Prefix) && !shared(v, p) {
+				return fault.New("InvalidVpc.Range", "The CIDR '%s' overlaps %s, which is another account's", p, c.Prefix)
+			}
+		}
+	}
+	return nil
 }
+
+// shared tells whether any account may take a part of a VPC's range: loopback is in
+// the default VPC so that it is in one at all.
+func shared(v *model.VPC, p netip.Prefix) bool { return v.Default && p.Addr().IsLoopback() }
 
 // has tells whether a range is one of a VPC's.
 func has(v *model.VPC, p netip.Prefix) bool {

@@ -62,13 +62,13 @@ func (s *Service) retag(ctx context.Context, ids []string, change func(map[strin
 			if err != nil {
 				return err
 			}
-			if before != after && before != "" {
-				if err := model.Unique.Delete(tx, claimKey(scope.Region, "gateway", before)); err != nil {
+			if before != after && before.IsValid() {
+				if err := model.Unique.Delete(tx, claimKey(scope.Region, "gateway", before.String())); err != nil {
 					return err
 				}
 			}
-			if before != after && after != "" {
-				if err := claimGateway(tx, scope.Region, after, v.ID); err != nil {
+			if before != after && after.IsValid() {
+				if err := s.claimGateway(tx, v, after); err != nil {
 					return err
 				}
 			}
@@ -81,23 +81,29 @@ func (s *Service) retag(ctx context.Context, ids []string, change func(map[strin
 	})
 }
 
-func claimGateway(tx *store.Tx, region, address, id string) error {
-	return claim(tx, region, "gateway", address, id, func(holder string) error {
+// claimGateway binds a gateway address to a VPC. It is the installation that says
+// whose an address is: whoever has it says what network its clients are in.
+func (s *Service) claimGateway(tx *store.Tx, v *model.VPC, address netip.Addr) error {
+	if s.cfg.Settings.GatewayAccount(address) != v.Account {
+		return badParameter("The gateway address %s is not one of account %s: the installation's configuration gives it to an account with gateway-addresses", address, v.Account)
+	}
+	return claim(tx, v.Region, "gateway", address.String(), v.ID, func(holder string) error {
 		return badParameter("The gateway address %s is bound to %s already", address, holder)
 	})
 }
 
-// gatewayAddress checks the tag that binds a gateway address to a VPC.
-func gatewayAddress(tags map[string]string) (string, error) {
+// gatewayAddress checks the tag that binds a gateway address to a VPC; the zero
+// address where there is none.
+func gatewayAddress(tags map[string]string) (netip.Addr, error) {
 	value, ok := tags[model.GatewayAddressTag]
 	if !ok {
-		return "", nil
+		return netip.Addr{}, nil
 	}
 	addr, err := netip.ParseAddr(value)
 	if err != nil || addr.IsUnspecified() || addr.IsMulticast() {
-		return "", badParameter("The tag %s must be one of the gateway's IP addresses, found %q", model.GatewayAddressTag, value)
+		return netip.Addr{}, badParameter("The tag %s must be one of the gateway's IP addresses, found %q", model.GatewayAddressTag, value)
 	}
-	return addr.Unmap().String(), nil
+	return addr.Unmap(), nil
 }
 
 func checkTags(tags map[string]string) error {

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	wirelattice "github.com/latchwork/latchwork/internal/wire/vpclattice"
 )
@@ -74,7 +76,7 @@ func TestDefaultVPC(t *testing.T) {
 		}
 		h.refused("InvalidVpc.Range", "CreateVpc", "CidrBlock", "10.0.0.0/8", "Ipv6CidrBlock", "::1/128")
 	}
-	h.must("CreateVpc", "CidrBlock", "127.0.0.2/32")
+	part := h.must("CreateVpc", "CidrBlock", "127.0.0.2/32").VpcID
 	h.account = account
 	h.must("CreateTags", "ResourceId.1", id, "Tag.1.Key", "Name", "Tag.1.Value", "home")
 	if got := h.describe(id); got != "127.0.0.0/8 127.0.0.0/8 ::1/128; Name=home" {
@@ -91,6 +93,10 @@ func TestDefaultVPC(t *testing.T) {
 		t.Errorf("without loopback %s", got)
 	}
 	h.refused("OperationNotPermitted", "DisassociateVpcCidrBlock", "AssociationId", model.DefaultVPC(account, "us-west-2", time.Time{}).CIDRs[1].AssociationID)
+	h.refused("InvalidVpc.Range", "CreateVpc", "CidrBlock", "127.0.0.0/8") // A part of it is another account's.
+	h.account = "444455556666"
+	h.must("DeleteVpc", "VpcId", part)
+	h.account = account
 	other := h.must("CreateVpc", "CidrBlock", "127.0.0.0/8").VpcID
 	h.refused("InvalidVpc.Range", "AssociateVpcCidrBlock", "VpcId", id, "CidrBlock", "127.0.0.0/8")
 	h.must("DeleteVpc", "VpcId", other)
@@ -212,6 +218,70 @@ func TestGatewayAddress(t *testing.T) {
 	if left := h.contents(); len(left) != 0 {
 		t.Errorf("left %v", left)
 	}
+}
+
+// TestGatewayAddressesOfAccounts: the configuration says whose an address is.
+func TestGatewayAddressesOfAccounts(t *testing.T) {
+	h := newHarness(t)
+	const other = "444455556666"
+	h.settings.Accounts = map[string]snapshot.Account{
+		account: {ID: account}, other: {ID: other, GatewayAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.6")}}, "777788889999": {ID: "777788889999"},
+	}
+	for i, test := range []struct {
+		account, address string
+		ok               bool
+	}{
+		{account, "192.0.2.5", true},
+		{account, "192.0.2.6", false},
+		{account, "::ffff:192.0.2.6", false},
+		{other, "192.0.2.5", false},
+		{other, "192.0.2.7", false},
+		{"777788889999", "192.0.2.7", false},
+		{"777788889999", "192.0.2.6", false},
+		{other, "::ffff:192.0.2.6", true},
+	} {
+		h.account = test.account
+		v := h.must("CreateVpc", "CidrBlock", fmt.Sprintf("10.%d.0.0/16", i)).VpcID
+		tag := []string{"CreateTags", "ResourceId.1", v, "Tag.1.Key", model.GatewayAddressTag, "Tag.1.Value", test.address}
+		create := []string{"CreateVpc", "CidrBlock", fmt.Sprintf("11.%d.0.0/16", i), "TagSpecification.1.ResourceType", "vpc", "TagSpecification.1.Tag.1.Key", model.GatewayAddressTag, "TagSpecification.1.Tag.1.Value", test.address}
+		if test.ok {
+			h.must(tag[0], tag[1:]...)
+			h.must("DeleteTags", "ResourceId.1", v)
+			h.must(create[0], create[1:]...)
+			continue
+		}
+		for _, call := range [][]string{tag, create} {
+			if text := h.refused("InvalidParameterValue", call[0], call[1:]...); !strings.Contains(text, "gateway-addresses") {
+				t.Error(text)
+			}
+		}
+	}
+}
+
+// TestRangesOfAccounts: no account takes a part of another's, in whatever order and
+// by whatever call; its own it may divide, and in another region all is free.
+func TestRangesOfAccounts(t *testing.T) {
+	h := newHarness(t)
+	const other = "444455556666"
+	h.must("CreateVpc", "CidrBlock", "10.1.0.0/16", "Ipv6CidrBlock", "2001:db8::/32")
+	h.must("CreateVpc", "CidrBlock", "10.1.2.0/24")
+	h.must("AssociateVpcCidrBlock", "VpcId", model.DefaultVPC(account, "us-west-2", time.Time{}).ID, "CidrBlock", "10.9.0.0/16")
+	h.must("CreateVpc", "CidrBlock", "127.0.1.0/24")
+	h.account = other
+	v := h.must("CreateVpc", "CidrBlock", "10.2.0.0/16").VpcID
+	for _, cidr := range []string{"10.1.0.5/32", "10.1.0.0/17", "10.1.2.0/25", "10.0.0.0/8", "0.0.0.0/0", "2001:db8:1::/48", "::/0", "10.9.1.0/24", "127.0.1.7/32"} {
+		h.refused("InvalidVpc.Range", "CreateVpc", "CidrBlock", cidr)
+		h.refused("InvalidVpc.Range", "CreateVpc", "CidrBlock", "10.3.0.0/16", "Ipv6CidrBlock", cidr)
+		h.refused("InvalidVpc.Range", "AssociateVpcCidrBlock", "VpcId", v, "CidrBlock", cidr)
+	}
+	h.must("CreateVpc", "CidrBlock", "127.0.0.2/32")
+	h.must("CreateVpc", "CidrBlock", "10.2.5.0/24")
+	h.account = account
+	h.refused("InvalidVpc.Range", "CreateVpc", "CidrBlock", "10.0.0.0/8")
+	h.refused("InvalidVpc.Range", "CreateVpc", "CidrBlock", "127.0.0.0/24")
+	h.must("CreateVpc", "CidrBlock", "127.0.2.0/24")
+	h.region = "eu-west-1"
+	h.must("CreateVpc", "CidrBlock", "0.0.0.0/0")
 }
 
 // TestDependencies: a VPC that VPC Lattice uses stays.
