@@ -101,6 +101,30 @@ type InstanceProfile struct {
 	Role string `json:"role,omitzero"`
 }
 
+// OIDCProvider is an issuer of OpenID Connect tokens that an account trusts. Its
+// Name is the URL without the scheme, as it is in the ARN and in condition keys.
+type OIDCProvider struct {
+	Meta
+	// URL is the issuer as its tokens name it.
+	URL string `json:"url"`
+	// ClientIDs are the audiences whose tokens are taken.
+	ClientIDs   []string `json:"clientIds,omitzero"`
+	Thumbprints []string `json:"thumbprints,omitzero"`
+	// KeySet is a JSON Web Key Set in place of the one that the issuer publishes; ""
+	// where the issuer is asked.
+	KeySet string `json:"keySet,omitzero"`
+}
+
+// OIDCProviderKey is the key of an identity provider. Issuers are told apart by
+// case.
+// Source: OpenID Connect Core, 2, "iss": a case-sensitive URL.
+func OIDCProviderKey(account, name string) string { return account + "/" + name }
+
+// OIDCProviderName is an issuer's URL without the scheme.
+func OIDCProviderName(url string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://")
+}
+
 // AccessKey is a long-term access key of a user or of an account's root user.
 type AccessKey struct {
 	Meta

@@ -78,6 +78,8 @@ var (
 	AccessKeys  = store.NewCollection[AccessKey]("iam.accesskey")     // access key id
 	AccountInfo = store.NewCollection[Account]("iam.account")         // Account
 
+	OIDCProviders = store.NewCollection[OIDCProvider]("iam.oidcprovider") // OIDCProviderKey
+
 	VPCs = store.NewCollection[VPC]("ec2.vpc")
 
 	ServiceNetworks     = store.NewCollection[ServiceNetwork]("lattice.servicenetwork")

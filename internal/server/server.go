@@ -353,6 +353,7 @@ func (s *Server) iamConfig() iam.Config {
 		// On machines of one's own there is no reason to ration entities.
 		Quotas: iam.Quotas{
 			Users: iam.Unlimited, Groups: iam.Unlimited, Roles: iam.Unlimited, Policies: iam.Unlimited, InstanceProfiles: iam.Unlimited,
+			OIDCProviders: iam.Unlimited,
 		},
 	}
 }

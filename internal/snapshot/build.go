@@ -74,6 +74,16 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 	}
 	next.keys = keys.done()
 
+	providers := edit(before.providers)
+	for id := range d.providers {
+		if p, ok := b.st.providers.rows[id]; ok {
+			providers.set(id, p)
+		} else {
+			providers.remove(id)
+		}
+	}
+	next.providers = providers.done()
+
 	networks := edit(before.networks)
 	for id, was := range d.networks {
 		b.network(networks, id, was)
@@ -128,7 +138,7 @@ func dirtyReset(d dirty) dirty {
 	for _, t := range []touched{d.users, d.roles, d.policies, d.networks, d.services, d.targetGroups} {
 		clear(t)
 	}
-	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes} {
+	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes, d.providers} {
 		clear(s)
 	}
 	d.vpcs, d.ports = false, false

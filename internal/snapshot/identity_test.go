@@ -123,3 +123,31 @@ func TestKeys(t *testing.T) {
 	remove(w, model.AccessKeys, "AKIABROKEN")
 	wantProblems(t, remove(w, model.AccessKeys, "AKIAROOT"))
 }
+
+// TestOIDCProvider: an issuer is found by the account and the whole URL.
+func TestOIDCProvider(t *testing.T) {
+	w := newWorld(t)
+	const issuer = "https://oidc.example/id"
+	key := model.OIDCProviderKey(account, model.OIDCProviderName(issuer))
+	put(w, model.OIDCProviders, key, &model.OIDCProvider{URL: issuer, ClientIDs: []string{"sts.amazonaws.com"}})
+	s := w.Current()
+	if p, ok := s.OIDCProvider(account, issuer); !ok || p.ClientIDs[0] != "sts.amazonaws.com" {
+		t.Errorf("%v %v", p, ok)
+	}
+	for _, c := range [][2]string{
+		{"222222222222", issuer},
+		{account, "http://oidc.example/id"},
+		{account, "oidc.example/id"},
+		{account, "https://oidc.example/ID"},
+		{account, "https://oidc.example/id/"},
+		{account, ""},
+	} {
+		if p, ok := s.OIDCProvider(c[0], c[1]); ok {
+			t.Errorf("%v is %v", c, p)
+		}
+	}
+	s = remove(w, model.OIDCProviders, key)
+	if p, ok := s.OIDCProvider(account, issuer); ok {
+		t.Errorf("after it is gone: %v", p)
+	}
+}

@@ -137,6 +137,8 @@ type Snapshot struct {
 	entities shards[*Entity]
 	managed  shards[*Policy]
 	groups   shards[*group]
+	// providers has their keys in the store.
+	providers shards[*model.OIDCProvider]
 
 	services     shards[*Service]
 	hosts        shards[[]*Service]
@@ -180,6 +182,16 @@ func (s *Snapshot) Entity(p *identity.Principal) *Entity {
 
 // EntityByARN finds a user or role.
 func (s *Snapshot) EntityByARN(arn string) (*Entity, bool) { return s.entities.get(arn) }
+
+// OIDCProvider finds the identity provider that an account has for an issuer.
+func (s *Snapshot) OIDCProvider(account, issuer string) (*model.OIDCProvider, bool) {
+	p, ok := s.providers.get(model.OIDCProviderKey(account, model.OIDCProviderName(issuer)))
+	// An issuer is its whole URL: that of another scheme is another one.
+	if !ok || p.URL != issuer {
+		return nil, false
+	}
+	return p, true
+}
 
 // Managed finds a managed policy, a customer's or AWS's own.
 func (s *Snapshot) Managed(arn string) (*Policy, bool) {

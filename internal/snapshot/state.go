@@ -88,6 +88,7 @@ type state struct {
 	joins     *table[model.ServiceAssociation]
 	vpcJoins  *table[model.VPCAssociation]
 	auth      *table[model.AuthPolicy]
+	providers *table[model.OIDCProvider]
 	meshes    *table[model.Mesh]
 	nodes     *table[model.VirtualNode]
 	gateways  *table[model.VirtualGateway]
@@ -134,14 +135,14 @@ func (t touched) was(key, arn string) {
 // and ports are built as a whole.
 type dirty struct {
 	users, roles, policies, networks, services, targetGroups touched
-	groups, keys, hosts, meshes                              set
+	groups, keys, hosts, meshes, providers                   set
 	vpcs, ports                                              bool
 }
 
 func newDirty() dirty {
 	return dirty{
 		users: touched{}, roles: touched{}, policies: touched{}, networks: touched{}, services: touched{},
-		targetGroups: touched{}, groups: set{}, keys: set{}, hosts: set{}, meshes: set{},
+		targetGroups: touched{}, groups: set{}, keys: set{}, hosts: set{}, meshes: set{}, providers: set{},
 	}
 }
 
@@ -281,6 +282,7 @@ func newState() *state {
 		d.networks.add(id)
 		d.services.add(id)
 	})
+	s.providers = newTable(model.OIDCProviders, func(id string, _, _ *model.OIDCProvider) { d.providers.add(id) })
 	s.meshes = newTable(model.Meshes, func(id string, _, _ *model.Mesh) { d.meshes.add(id) })
 	s.nodes = newTable(model.VirtualNodes, relate(s.inMesh.nodes, d.meshes, func(n *model.VirtualNode) string { return n.MeshKey() }))
 	s.gateways = newTable(model.VirtualGateways, relate(s.inMesh.gateways, d.meshes, func(g *model.VirtualGateway) string { return g.MeshKey() }))
@@ -290,7 +292,7 @@ func newState() *state {
 	s.entries = newTable(model.GatewayRoutes, relate(s.inMesh.gatewayRoutes, d.meshes, func(r *model.GatewayRoute) string { return r.MeshKey() }))
 	s.all = []applier{
 		s.users, s.groups, s.roles, s.policies, s.keys, s.vpcs, s.vpcJoins, s.networks, s.services,
-		s.listeners, s.rules, s.groupsTG, s.targets, s.joins, s.auth,
+		s.listeners, s.rules, s.groupsTG, s.targets, s.joins, s.auth, s.providers,
 		s.meshes, s.nodes, s.gateways, s.routers, s.virtual, s.routes, s.entries,
 	}
 	return s

@@ -26,6 +26,7 @@ func TestAccessRows(t *testing.T) {
 	w.ok("CreateGroup", "GroupName=Dev", "Path=/g/")
 	w.ok("CreateRole", "RoleName=App", "Path=/r/", "AssumeRolePolicyDocument="+trustDoc, "PermissionsBoundary="+limit)
 	w.ok("CreateInstanceProfile", "InstanceProfileName=Box", "Path=/i/")
+	issuer := w.ok("CreateOpenIDConnectProvider", "Url=https://oidc.example/id", "Tags.member.1.Key=p", "Tags.member.1.Value=q").text("OpenIDConnectProviderArn")
 	id := w.ok("CreateAccessKey", "UserName=alice").text("AccessKey.AccessKeyId")
 	admin := awsPolicies[0].ARN
 	tags := []awsapi.Key{key("aws:ResourceTag/Dept", "ops"), key("iam:ResourceTag/Dept", "ops")}
@@ -102,6 +103,18 @@ func TestAccessRows(t *testing.T) {
 		{"CreatePolicyVersion", []string{"PolicyArn=" + admin, "PolicyDocument=" + identityDoc}, plain(admin)},
 		{"ListPolicies", nil, plain("*")},
 		{"GetAccountSummary", nil, plain("*")},
+		{"ListOpenIDConnectProviders", nil, plain("*")},
+		{
+			"CreateOpenIDConnectProvider", append([]string{"Url=https://new.example/Id"}, newTag...),
+			tagged("iam:TagOpenIDConnectProvider", w.arn("oidc-provider/new.example/Id"), key("aws:RequestTag/k", "v"), multi("aws:TagKeys", "k")),
+		},
+		{"GetOpenIDConnectProvider", []string{"OpenIDConnectProviderArn=" + issuer}, plain(issuer, key("aws:ResourceTag/p", "q"), key("iam:ResourceTag/p", "q"))},
+		{"DeleteOpenIDConnectProvider", []string{"OpenIDConnectProviderArn=" + w.arn("oidc-provider/none")}, plain(w.arn("oidc-provider/none"))},
+		{
+			"UntagOpenIDConnectProvider",
+			[]string{"OpenIDConnectProviderArn=" + issuer, "TagKeys.member.1=p"},
+			plain(issuer, key("aws:ResourceTag/p", "q"), key("iam:ResourceTag/p", "q"), multi("aws:TagKeys", "p")),
+		},
 		{"CreateAccountAlias", []string{"AccountAlias=abc"}, plain("*")},
 	} {
 		w.refuse, w.asked = true, nil

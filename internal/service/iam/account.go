@@ -110,7 +110,6 @@ func (s *Service) GetAccountSummary(ctx context.Context, _ *wire.GetAccountSumma
 		wire.SummaryKeyTypeAccountMFAEnabled:             0,
 		wire.SummaryKeyTypeAccountPasswordPresent:        0,
 		wire.SummaryKeyTypeServerCertificates:            0,
-		wire.SummaryKeyTypeProviders:                     0,
 	}
 	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		account := accountOf(ctx)
@@ -126,6 +125,11 @@ func (s *Service) GetAccountSummary(ctx context.Context, _ *wire.GetAccountSumma
 		if err := count(tx, &profiles, account, out, wire.SummaryKeyTypeInstanceProfiles); err != nil {
 			return err
 		}
+		providers, err := model.OIDCProviders.List(tx, model.OIDCProviderKey(account, ""))
+		if err != nil {
+			return err
+		}
+		out[wire.SummaryKeyTypeProviders] = int64(len(providers))
 		own, err := policies.all(tx, account)
 		if err != nil {
 			return err

@@ -4,13 +4,14 @@ package iam
 // follow them. Zero means AWS's default.
 // Source: IAM User Guide, "IAM and AWS STS quotas".
 //
-// The first five count the entities of an account; they may be Unlimited.
+// The first six count the entities of an account; they may be Unlimited.
 type Quotas struct {
 	Users            int
 	Groups           int
 	Roles            int
 	Policies         int
 	InstanceProfiles int
+	OIDCProviders    int
 
 	AttachedPerUser   int
 	AttachedPerGroup  int
@@ -31,7 +32,7 @@ type Quotas struct {
 const Unlimited = -1
 
 var defaultQuotas = Quotas{
-	Users: 5000, Groups: 300, Roles: 1000, Policies: 1500, InstanceProfiles: 1000,
+	Users: 5000, Groups: 300, Roles: 1000, Policies: 1500, InstanceProfiles: 1000, OIDCProviders: 100,
 	AttachedPerUser: 10, AttachedPerGroup: 10, AttachedPerRole: 10,
 	GroupsPerUser: 10, KeysPerUser: 2, VersionsPerPolicy: 5,
 	PolicySize: 6144, UserPolicySize: 2048, GroupPolicySize: 5120, RolePolicySize: 10240, TrustPolicySize: 2048,
@@ -50,6 +51,7 @@ func (q Quotas) withDefaults() Quotas {
 		{&q.Roles, defaultQuotas.Roles},
 		{&q.Policies, defaultQuotas.Policies},
 		{&q.InstanceProfiles, defaultQuotas.InstanceProfiles},
+		{&q.OIDCProviders, defaultQuotas.OIDCProviders},
 		{&q.AttachedPerUser, defaultQuotas.AttachedPerUser},
 		{&q.AttachedPerGroup, defaultQuotas.AttachedPerGroup},
 		{&q.AttachedPerRole, defaultQuotas.AttachedPerRole},

@@ -1,5 +1,5 @@
 // Package iam carries out the operations of IAM: users, groups, roles, their
-// policies, access keys and instance profiles.
+// policies, access keys, instance profiles and identity providers.
 //
 // Every operation reads and writes in one transaction of the store, so that what
 // it checked still holds when it is written, and a write is answered when it is

@@ -46,7 +46,7 @@ func mergeTags(have map[string]string, add []wire.Tag, resource string) (map[str
 
 // quotaWords are the kinds of entities as quotas name them.
 var quotaWords = map[string]string{
-	"user": "User", "role": "Role", "policy": "Policy", "instance-profile": "InstanceProfile",
+	"user": "User", "role": "Role", "policy": "Policy", "instance-profile": "InstanceProfile", "oidc-provider": "OpenIDConnectProvider",
 }
 
 func removeTag(tags map[string]string, key string) {
