@@ -32,8 +32,6 @@ type Service struct {
 	Certificate  string `json:"certificate,omitzero"`
 	// Domain is the generated DNS name.
 	Domain string `json:"domain"`
-	// IdleTimeout in seconds; 0 means the default.
-	IdleTimeout int64 `json:"idleTimeout,omitzero"`
 }
 
 // DomainHash and DomainSuffix are constant parts of generated DNS names.
