@@ -65,6 +65,23 @@ func dryRun(flag *bool) error {
 	return fault.New("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").WithStatus(http.StatusPreconditionFailed)
 }
 
+// member is one of a request, and whether the caller asks for something with it.
+type member struct {
+	name  string
+	asked bool
+}
+
+// unsupported refuses members that only a real network can honour: a VPC that lacks
+// what was asked for must not look as if it had it.
+func unsupported(members ...member) error {
+	for _, m := range members {
+		if m.asked {
+			return fault.New("UnsupportedOperation", "The parameter %s is not supported: a VPC is an address range here, which CidrBlock and Ipv6CidrBlock name", m.name)
+		}
+	}
+	return nil
+}
+
 // defaultVPC is the account's default VPC, where it has one.
 func (s *Service) defaultVPC(scope model.Scope) *model.VPC {
 	if scope.Account != s.cfg.Settings.DefaultAccount {
@@ -104,6 +121,20 @@ func claim(tx *store.Tx, region, kind, value, id string, taken func(holder strin
 // CreateVpc implements ec2:CreateVpc.
 func (s *Service) CreateVpc(ctx context.Context, in *wire.CreateVpcRequest) (*wire.CreateVpcResponse, error) {
 	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	err := unsupported(
+		member{"InstanceTenancy", in.InstanceTenancy != nil && *in.InstanceTenancy != wire.TenancyDefault},
+		member{"AmazonProvidedIpv6CidrBlock", model.Deref(in.AmazonProvidedIpv6CidrBlock)},
+		member{"Ipv4IpamPoolId", in.Ipv4IpamPoolId != nil},
+		member{"Ipv4NetmaskLength", in.Ipv4NetmaskLength != nil},
+		member{"Ipv6CidrBlockNetworkBorderGroup", in.Ipv6CidrBlockNetworkBorderGroup != nil},
+		member{"Ipv6IpamPoolId", in.Ipv6IpamPoolId != nil},
+		member{"Ipv6NetmaskLength", in.Ipv6NetmaskLength != nil},
+		member{"Ipv6Pool", in.Ipv6Pool != nil},
+		member{"VpcEncryptionControl", in.VpcEncryptionControl != nil},
+	)
+	if err != nil {
 		return nil, err
 	}
 	if in.CidrBlock == nil {

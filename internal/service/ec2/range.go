@@ -13,9 +13,26 @@ import (
 
 // AssociateVpcCidrBlock implements ec2:AssociateVpcCidrBlock.
 func (s *Service) AssociateVpcCidrBlock(ctx context.Context, in *wire.AssociateVpcCidrBlockRequest) (*wire.AssociateVpcCidrBlockResponse, error) {
+	err := unsupported(
+		member{"AmazonProvidedIpv6CidrBlock", model.Deref(in.AmazonProvidedIpv6CidrBlock)},
+		member{"Ipv4IpamPoolId", in.Ipv4IpamPoolId != nil},
+		member{"Ipv4NetmaskLength", in.Ipv4NetmaskLength != nil},
+		member{"Ipv6CidrBlockNetworkBorderGroup", in.Ipv6CidrBlockNetworkBorderGroup != nil},
+		member{"Ipv6IpamPoolId", in.Ipv6IpamPoolId != nil},
+		member{"Ipv6NetmaskLength", in.Ipv6NetmaskLength != nil},
+		member{"Ipv6Pool", in.Ipv6Pool != nil},
+	)
+	if err != nil {
+		return nil, err
+	}
 	text := in.CidrBlock
-	if text == nil {
+	switch {
+	case text == nil:
 		text = in.Ipv6CidrBlock
+	case in.Ipv6CidrBlock != nil:
+		// Source: EC2 API Reference, AssociateVpcCidrBlock: "You must specify one of the
+		// following in the request: an IPv4 CIDR block, an IPv6 pool, or […]".
+		return nil, fault.New("InvalidParameterCombination", "The parameters cidrBlock and ipv6CidrBlock cannot be used together")
 	}
 	if text == nil {
 		return nil, fault.New("MissingParameter", "The request must contain the parameter cidrBlock or ipv6CidrBlock")

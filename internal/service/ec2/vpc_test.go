@@ -120,9 +120,10 @@ func TestRanges(t *testing.T) {
 		h.refused("InvalidParameterValue", "AssociateVpcCidrBlock", "VpcId", model.DefaultVPC(account, "us-west-2", time.Time{}).ID, "CidrBlock", text)
 	}
 	h.refused("InvalidParameterValue", "CreateVpc", "CidrBlock", "2001:db8:1::/48", "Ipv6CidrBlock", "2001:db8:1::/48")
-	h.refused("MissingParameter", "CreateVpc", "AmazonProvidedIpv6CidrBlock", "true")
+	h.refused("MissingParameter", "CreateVpc", "AmazonProvidedIpv6CidrBlock", "false")
 	v := h.must("CreateVpc", "CidrBlock", "172.16.0.0/12", "Ipv6CidrBlock", "2001:db8:1::/48").VpcID
 	h.refused("MissingParameter", "AssociateVpcCidrBlock", "VpcId", v)
+	h.refused("InvalidParameterCombination", "AssociateVpcCidrBlock", "VpcId", v, "CidrBlock", "172.17.0.0/16", "Ipv6CidrBlock", "2001:db8:2::/48")
 	h.refused("InvalidVpcID.NotFound", "AssociateVpcCidrBlock", "VpcId", "vpc-00000000000000000", "CidrBlock", "172.17.0.0/16")
 	a := h.must("AssociateVpcCidrBlock", "VpcId", v, "CidrBlock", "172.17.1.1/16")
 	if got := h.describe(v); got != "172.16.0.0/12 172.16.0.0/12 172.17.0.0/16 2001:db8:1::/48;" || a.Assoc == "" {
@@ -142,6 +143,36 @@ func TestRanges(t *testing.T) {
 	// Another account's associations are not there.
 	h.account = "444455556666"
 	h.refused("InvalidVpcCidrBlockAssociationID.NotFound", "DisassociateVpcCidrBlock", "AssociationId", a.Assoc)
+}
+
+// TestUnsupportedMembers: what a VPC here cannot be is not passed over; what it is
+// anyway may be asked for.
+func TestUnsupportedMembers(t *testing.T) {
+	h := newHarness(t)
+	v := h.must("CreateVpc", "CidrBlock", "10.1.0.0/16", "InstanceTenancy", "default", "AmazonProvidedIpv6CidrBlock", "false").VpcID
+	for _, m := range [][]string{
+		{"InstanceTenancy", "dedicated"},
+		{"InstanceTenancy", "host"},
+		{"VpcEncryptionControl.Mode", "monitor"},
+		{"AmazonProvidedIpv6CidrBlock", "true"},
+		{"Ipv4IpamPoolId", "ipam-pool-0ab"},
+		{"Ipv4NetmaskLength", "24"},
+		{"Ipv6CidrBlockNetworkBorderGroup", "us-west-2"},
+		{"Ipv6IpamPoolId", "ipam-pool-0ab"},
+		{"Ipv6NetmaskLength", "56"},
+		{"Ipv6Pool", "ipv6pool-ec2-0ab"},
+	} {
+		name, _, _ := strings.Cut(m[0], ".")
+		for _, cidr := range [][]string{{"CidrBlock", "10.2.0.0/16"}, {"Ipv6CidrBlock", "2001:db8::/32"}, nil} {
+			if text := h.refused("UnsupportedOperation", "CreateVpc", append(cidr, m...)...); !strings.Contains(text, name) {
+				t.Error(text)
+			}
+			if name != "InstanceTenancy" && name != "VpcEncryptionControl" {
+				h.refused("UnsupportedOperation", "AssociateVpcCidrBlock", append(append(cidr, m...), "VpcId", v)...)
+			}
+		}
+	}
+	h.must("AssociateVpcCidrBlock", "VpcId", v, "CidrBlock", "10.2.0.0/16", "AmazonProvidedIpv6CidrBlock", "false")
 }
 
 func TestTagsOfVPCs(t *testing.T) {
