@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchwork/latchwork/internal/audit"
 	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/inbound/httpin"
@@ -90,7 +91,11 @@ type portHandler struct {
 }
 
 func (h *portHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.gateway.serve(&responseWriter{ResponseWriter: w}, r, h.port)
+	own := &responseWriter{ResponseWriter: w}
+	h.gateway.serve(own, r, h.port)
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		own.bound(h.gateway.idle)
+	}
 }
 
 // maxRequestID is how much of a client's own request id is kept.
@@ -332,6 +337,7 @@ func (g *Gateway) refuse(w *responseWriter, x *exchange, status int, body string
 	x.result = result{status, x.entry.FailureReason}
 	x.mu.Unlock()
 	g.remember(x)
+	w.bound(g.idle)
 	h := w.Header()
 	x.mark(h)
 	if x.grpc {
@@ -404,7 +410,7 @@ func (g *Gateway) finish(w *responseWriter, x *exchange) {
 	}
 	e.ResponseCode = w.status
 	e.BytesSent = w.written
-	e.BytesReceived = requestSize(in) + w.received
+	e.BytesReceived = requestSize(in) + w.received.Load()
 	e.Duration = now.Sub(x.started).Milliseconds()
 	if at := x.wroteRequest.Load(); at != 0 {
 		e.RequestToTargetDuration = time.Unix(0, at).Sub(x.started).Milliseconds()
@@ -451,11 +457,13 @@ func requestSize(in *inbound.Request) int64 {
 	return int64(n)
 }
 
-// responseWriter counts what is sent.
+// responseWriter counts what is sent and received.
 type responseWriter struct {
 	http.ResponseWriter
-	status            int
-	written, received int64
+	status   int
+	written  int64
+	received atomic.Int64 // of the request's body
+	watch    *watch       // nil while nothing is being forwarded
 }
 
 func (w *responseWriter) WriteHeader(status int) {
@@ -469,9 +477,19 @@ func (w *responseWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	n, err := w.ResponseWriter.Write(b)
+	n, err := w.watch.during(func() (int, error) { return w.ResponseWriter.Write(b) })
 	w.written += int64(n)
 	return n, err
+}
+
+// bound limits the time of what is left when the answer is known: net/http reads the
+// rest of the request, and sends what it has buffered of the answer.
+func (w *responseWriter) bound(idle time.Duration) {
+	control, until := http.NewResponseController(w.ResponseWriter), clock.System().Add(idle)
+	if w.watch == nil || w.watch.stop() == nobody {
+		_ = control.SetReadDeadline(until)
+	}
+	_ = control.SetWriteDeadline(until)
 }
 
 // Unwrap lets http.ResponseController find the connection's own writer.
@@ -480,6 +498,6 @@ func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 // Flush implements http.Flusher, which httputil.ReverseProxy looks for.
 func (w *responseWriter) Flush() {
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
-		f.Flush()
+		_, _ = w.watch.during(func() (int, error) { f.Flush(); return 0, nil })
 	}
 }

@@ -112,7 +112,11 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 	transport, scheme := g.transports.of(group)
 	x.entry.TargetGroupArn = group.ARN
 	x.entry.TargetIPPort = t.addr
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	w.watch = watched(w, g.idle, cancel)
+	defer w.watch.stop()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// Both are called by the transport's own goroutines, which may outlive the
 		// exchange where the target answers before it has read the request.
 		WroteRequest:         func(httptrace.WroteRequestInfo) { x.wroteRequest.Store(g.clock().UnixNano()) },
@@ -136,6 +140,7 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 	var failure error
 	proxy.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }
 	proxy.ModifyResponse = func(answer *http.Response) error {
+		w.watch.answering.Store(true)
 		x.mark(answer.Header) // whatever the target says that they are
 		if x.grpc {
 			x.grpcTrailer = answer.Trailer
@@ -150,18 +155,32 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 			// ReverseProxy ends a request whose answer broke off in the middle this
 			// way; the server closes the connection for it, so it must go on.
 			if p := recover(); p != nil {
-				x.entry.FailureReason = failTargetClosed
-				if r.Context().Err() != nil {
+				switch stalled := w.watch.stop(); {
+				case stalled == theTarget:
+					x.entry.FailureReason = failTargetTimeout
+				case stalled == theClient || r.Context().Err() != nil:
 					x.entry.FailureReason = failClientClosed
+				default:
+					x.entry.FailureReason = failTargetClosed
 				}
 				g.finish(w, x)
 				panic(p)
 			}
 		}()
-		proxy.ServeHTTP(w, r.WithContext(ctx))
+		out := r.WithContext(ctx)
+		if r.Body != nil && r.Body != http.NoBody {
+			out.Body = &watchedBody{r.Body, w.watch, &w.received}
+		}
+		proxy.ServeHTTP(w, out)
 	}()
 	if failure != nil {
 		status, reason := classifyTargetError(r.Context(), failure)
+		switch w.watch.stop() {
+		case theClient:
+			status, reason = http.StatusRequestTimeout, failClientClosed
+		case theTarget:
+			status, reason = http.StatusGatewayTimeout, failTargetTimeout
+		}
 		x.entry.FailureReason = reason
 		g.refuse(w, x, status, http.StatusText(status))
 	}

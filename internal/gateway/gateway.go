@@ -60,6 +60,7 @@ type Gateway struct {
 	sockets    *sockets
 	transports *transports
 	pools      *pools
+	idle       time.Duration
 	ctx        context.Context
 	stop       context.CancelFunc
 	ready      chan struct{}
@@ -75,11 +76,11 @@ func New(c Config) *Gateway {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	g := &Gateway{
-		cfg: c, clock: c.Clock, ctx: ctx, stop: stop, ready: make(chan struct{}),
+		cfg: c, clock: c.Clock, ctx: ctx, stop: stop, ready: make(chan struct{}), idle: idleTimeout,
 		transports: newTransports(targetTLS), pools: newPools(ctx, targetTLS),
 	}
 	g.sockets = &sockets{
-		addrs: c.Addrs, ports: c.Ports, open: map[int64][]*socket{}, failed: map[int64]error{},
+		addrs: c.Addrs, ports: c.Ports, open: map[int64][]*socket{}, failed: map[int64]error{}, idle: idleTimeout,
 		serve: func(port int64) http.Handler { return &portHandler{g, port} },
 		tls: &tls.Config{
 			MinVersion: tls.VersionTLS12, GetCertificate: c.Certificate,

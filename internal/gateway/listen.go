@@ -39,6 +39,7 @@ type sockets struct {
 	ports   PortMap
 	serve   func(port int64) http.Handler
 	tls     *tls.Config
+	idle    time.Duration
 	problem func(port int64, err error)
 
 	mu     sync.Mutex
@@ -86,7 +87,7 @@ func (s *sockets) openPort(port int64) error {
 			}
 			return fmt.Errorf("%w: map listener port %d to another socket with --gateway-ports SOCKET=%d", err, port, port)
 		}
-		opened = append(opened, newSocket(l, s.serve(port), s.tls))
+		opened = append(opened, newSocket(l, s.serve(port), s.tls, s.idle))
 	}
 	s.open[port] = opened
 	for _, o := range opened {
@@ -152,9 +153,10 @@ type socket struct {
 	plainIn   *handoff
 	secureIn  *handoff
 	tlsConfig *tls.Config
+	idle      time.Duration
 }
 
-func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config) *socket {
+func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config, idle time.Duration) *socket {
 	server := func() *http.Server {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
@@ -164,7 +166,7 @@ func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config) *soc
 			Handler:           handler,
 			Protocols:         protocols,
 			ReadHeaderTimeout: headerTimeout,
-			IdleTimeout:       idleTimeout,
+			IdleTimeout:       idle,
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          discardLog,
 			ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
@@ -173,7 +175,7 @@ func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config) *soc
 		}
 	}
 	return &socket{
-		listener: l, plain: server(), secure: server(), tlsConfig: tlsConfig,
+		listener: l, plain: server(), secure: server(), tlsConfig: tlsConfig, idle: idle,
 		plainIn: newHandoff(l.Addr()), secureIn: newHandoff(l.Addr()),
 	}
 }
@@ -208,7 +210,7 @@ const recordTypeHandshake = 0x16
 // sort hands a connection to the server for its first byte.
 func (s *socket) sort(conn net.Conn) {
 	_ = conn.SetReadDeadline(clock.System().Add(headerTimeout))
-	peeked := &peekedConn{Conn: conn, reader: bufio.NewReaderSize(conn, 16)}
+	peeked := &peekedConn{Conn: conn, reader: bufio.NewReaderSize(conn, 16), idle: s.idle}
 	first, err := peeked.reader.Peek(1)
 	if err != nil {
 		conn.Close()
@@ -243,10 +245,19 @@ func (s *socket) shutdown(ctx context.Context) {
 }
 
 // peekedConn is a connection whose first bytes were looked at. Once they are read
-// it is the connection itself.
+// it is the connection itself, but that a write ends when the client has taken
+// nothing for as long as the connection may be idle.
 type peekedConn struct {
 	net.Conn
 	reader *bufio.Reader
+	idle   time.Duration
+}
+
+func (c *peekedConn) Write(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(clock.System().Add(c.idle)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 func (c *peekedConn) Read(p []byte) (int, error) {

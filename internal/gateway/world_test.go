@@ -44,8 +44,9 @@ type world struct {
 }
 
 // newWorld makes a world whose target is backend. policy is the service's auth
-// policy; with "" nobody is asked who they are.
-func newWorld(t *testing.T, policy string, backend http.HandlerFunc) *world {
+// policy; with "" nobody is asked who they are. configure sees the gateway before it
+// runs.
+func newWorld(t *testing.T, policy string, backend http.HandlerFunc, configure ...func(*Gateway)) *world {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	b, err := etcd.Start(t.Context(), etcd.Embedded{Dir: t.TempDir(), Prefix: "t/", Log: quiet})
@@ -91,6 +92,9 @@ func newWorld(t *testing.T, policy string, backend http.HandlerFunc) *world {
 		Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Ports: PortMap{80: 0},
 		Access: access, Recorder: NewRecorder(64), Clock: clock.System, Log: quiet,
 	})
+	for _, f := range configure {
+		f(w.gateway)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	for _, run := range []func(context.Context) error{w.publisher.Run, access.Run, w.gateway.Run} {
@@ -131,17 +135,7 @@ func (w *world) update(t *testing.T, put func(tx *store.Tx) []error) store.Revis
 // send sends a request as it is and reads one answer that is not an interim one.
 func (w *world) send(t *testing.T, raw string) (*http.Response, string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", w.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(clock.System().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(conn, raw); err != nil {
-		t.Fatal(err)
-	}
+	conn := w.dial(t, raw)
 	reader := bufio.NewReader(conn)
 	for {
 		answer, err := http.ReadResponse(reader, nil)
@@ -154,6 +148,23 @@ func (w *world) send(t *testing.T, raw string) (*http.Response, string) {
 		body, _ := io.ReadAll(answer.Body)
 		return answer, string(body)
 	}
+}
+
+// dial opens a connection and sends what a request begins with.
+func (w *world) dial(t *testing.T, raw string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(clock.System().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, raw); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
