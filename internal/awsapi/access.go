@@ -3,6 +3,9 @@ package awsapi
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // Key is one condition key with its values.
@@ -11,6 +14,31 @@ type Key struct {
 	Values []string
 	// Multi marks a key whose type is a list, also when it holds one value.
 	Multi bool
+}
+
+// RequestTags are the keys aws:TagKeys and aws:RequestTag/k of the tags that a call
+// brings.
+func RequestTags(tags map[string]string) []Key {
+	if len(tags) == 0 {
+		return nil
+	}
+	return append([]Key{{Name: "aws:TagKeys", Values: slices.Sorted(maps.Keys(tags)), Multi: true}}, TagKeys("aws:RequestTag/", tags)...)
+}
+
+// TagKeys makes a key of each tag; family is for example "aws:ResourceTag/". Names
+// of condition keys ignore case and keys of tags do not, so that tags which differ
+// by case alone are one key with several values.
+func TagKeys(family string, tags map[string]string) []Key {
+	var keys []Key
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		name := family + k
+		if i := slices.IndexFunc(keys, func(have Key) bool { return strings.EqualFold(have.Name, name) }); i >= 0 {
+			keys[i].Values = append(keys[i].Values, tags[k])
+			continue
+		}
+		keys = append(keys, Key{Name: name, Values: []string{tags[k]}})
+	}
+	return keys
 }
 
 // Resource is one resource that a call acts on.

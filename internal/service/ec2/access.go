@@ -3,9 +3,6 @@ package ec2
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/fault"
@@ -115,32 +112,13 @@ func unknown(err error) bool {
 }
 
 func resourceTags(tags map[string]string) []awsapi.Key {
-	return append(tagKeys("aws:ResourceTag/", tags), tagKeys("ec2:ResourceTag/", tags)...)
+	return append(awsapi.TagKeys("aws:ResourceTag/", tags), awsapi.TagKeys("ec2:ResourceTag/", tags)...)
 }
 
 func requestTags(list []wire.Tag) []awsapi.Key {
-	if len(list) == 0 {
-		return nil
-	}
 	tags := map[string]string{}
 	for _, t := range list {
 		tags[model.Deref(t.Key)] = model.Deref(t.Value)
 	}
-	return append([]awsapi.Key{{Name: "aws:TagKeys", Values: slices.Sorted(maps.Keys(tags)), Multi: true}}, tagKeys("aws:RequestTag/", tags)...)
-}
-
-// tagKeys makes the condition keys of tags. Names of condition keys ignore case and
-// EC2's tag keys do not, so that tags which differ by case alone are one key with
-// several values.
-func tagKeys(family string, tags map[string]string) []awsapi.Key {
-	var keys []awsapi.Key
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		name := family + k
-		if i := slices.IndexFunc(keys, func(have awsapi.Key) bool { return strings.EqualFold(have.Name, name) }); i >= 0 {
-			keys[i].Values = append(keys[i].Values, tags[k])
-			continue
-		}
-		keys = append(keys, awsapi.Key{Name: name, Values: []string{tags[k]}})
-	}
-	return keys
+	return awsapi.RequestTags(tags)
 }

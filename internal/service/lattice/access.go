@@ -3,8 +3,6 @@ package lattice
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
@@ -169,7 +167,7 @@ func (s *Service) access() awsapi.AccessTable {
 	row("DeleteResourcePolicy", awsapi.Target(func(_ *awsapi.Call, in *wire.DeleteResourcePolicyRequest) string { return *in.ResourceArn }))
 
 	row("TagResource", byARN(s, func(in *wire.TagResourceRequest) string { return *in.ResourceArn }),
-		awsapi.ConditionKeys(func(_ *awsapi.Call, in *wire.TagResourceRequest) []awsapi.Key { return requestTags(in.Tags) }))
+		awsapi.ConditionKeys(func(_ *awsapi.Call, in *wire.TagResourceRequest) []awsapi.Key { return awsapi.RequestTags(in.Tags) }))
 	t["UntagResource"] = awsapi.Access{
 		Action: "vpc-lattice:UntagResource",
 		Resources: awsapi.Targets(func(ctx context.Context, _ *awsapi.Call, in *wire.UntagResourceRequest) ([]awsapi.Resource, error) {
@@ -205,32 +203,9 @@ func text(name string, value *string) []awsapi.Key {
 	return []awsapi.Key{{Name: name, Values: []string{*value}}}
 }
 
-func requestTags(tags map[string]string) []awsapi.Key {
-	if len(tags) == 0 {
-		return nil
-	}
-	return append([]awsapi.Key{{Name: "aws:TagKeys", Values: slices.Sorted(maps.Keys(tags)), Multi: true}}, tagKeys("RequestTag", tags)...)
-}
-
-// tagKeys makes the keys aws:ResourceTag/k or aws:RequestTag/k of tags. Names of
-// condition keys ignore case and tag keys of VPC Lattice do not, so that tags which
-// differ by case alone are one key with several values.
-func tagKeys(family string, tags map[string]string) []awsapi.Key {
-	var keys []awsapi.Key
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		name := "aws:" + family + "/" + k
-		if i := slices.IndexFunc(keys, func(have awsapi.Key) bool { return strings.EqualFold(have.Name, name) }); i >= 0 {
-			keys[i].Values = append(keys[i].Values, tags[k])
-			continue
-		}
-		keys = append(keys, awsapi.Key{Name: name, Values: []string{tags[k]}})
-	}
-	return keys
-}
-
 // createKeys are the keys of every create.
 func createKeys(operation string, tags map[string]string) []awsapi.Key {
-	return append(requestTags(tags), awsapi.Key{Name: "vpc-lattice:CreateAction", Values: []string{operation}})
+	return append(awsapi.RequestTags(tags), awsapi.Key{Name: "vpc-lattice:CreateAction", Values: []string{operation}})
 }
 
 func (s *Service) callScope(c *awsapi.Call) model.Scope {
@@ -285,7 +260,7 @@ func (s *Service) resource(ctx context.Context, arn string) (awsapi.Resource, er
 		if err != nil {
 			return err // Nobody can tell its tags, which may deny.
 		}
-		r.Keys = tagKeys("ResourceTag", meta.Tags)
+		r.Keys = awsapi.TagKeys("aws:ResourceTag/", meta.Tags)
 		joins, err := s.joinKeys(tx, s.scope(ctx), meta.ID)
 		r.Keys = append(r.Keys, joins...)
 		return err
