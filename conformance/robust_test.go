@@ -186,7 +186,7 @@ func TestAPIAuthorization(t *testing.T) {
 	if len(west) != 1 || len(east) != 0 {
 		t.Errorf("%d services in us-west-2, %d in eu-west-1; want 1 and 0", len(west), len(east))
 	}
-	mustContain(t, "not built", in.awsFails(admin, "appmesh", "list-meshes"), "not built yet")
+	mustContain(t, "not built", in.awsFails(admin, "vpc-lattice", "list-resource-gateways"), "not built yet")
 }
 
 // TestBadInput: a clear AWS-shaped error, and nothing stored.

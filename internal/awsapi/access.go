@@ -47,6 +47,9 @@ type Resource struct {
 	ARN string
 	// Keys belong to this resource only, for example aws:ResourceTag/k.
 	Keys []Key
+	// Shared says that another account owns the resource and has shared it with the
+	// caller's, for this action: what else is needed is the caller's own permission.
+	Shared bool
 	// Action is what is asked for this resource in place of the row's action, where
 	// a call does two things, such as to create and to tag; "" is the row's.
 	Action string

@@ -93,6 +93,9 @@ func (a *apiAuth) Authorize(ctx context.Context, call *awsapi.Call) error {
 			},
 			Account: owner(r.ARN),
 		}
+		if r.Shared {
+			q.Account = call.Account
+		}
 		d := authz.Decide(snap, q)
 		a.decided(d.Cause, d.Stage)
 		if !d.Allowed {

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/latchwork/latchwork/internal/gateway"
+	"github.com/latchwork/latchwork/internal/service/mesh"
 	"github.com/latchwork/latchwork/internal/snapshot"
 )
 
@@ -41,6 +42,9 @@ type Config struct {
 	// ProxyAuthorization says which Envoys need a permission for their mesh endpoint:
 	// "tls-and-gateways", "required" or "off".
 	ProxyAuthorization string `json:"proxy-authorization"`
+	// MeshQuotas say how much there may be of App Mesh; a file only. AWS's numbers by
+	// default, -1 for no limit.
+	MeshQuotas mesh.Quotas `json:"mesh-quotas"`
 	// Conformance is "documented" or "observed": see docs/divergences.md.
 	Conformance string `json:"conformance"`
 	// KeyFile encrypts what is secret in the store; DATA-DIR.key by default.

@@ -30,6 +30,7 @@ import (
 	"github.com/latchwork/latchwork/internal/service/ec2"
 	"github.com/latchwork/latchwork/internal/service/iam"
 	"github.com/latchwork/latchwork/internal/service/lattice"
+	"github.com/latchwork/latchwork/internal/service/mesh"
 	"github.com/latchwork/latchwork/internal/service/operator"
 	"github.com/latchwork/latchwork/internal/service/sts"
 	"github.com/latchwork/latchwork/internal/sigv4"
@@ -37,7 +38,6 @@ import (
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
 	"github.com/latchwork/latchwork/internal/wire"
-	"github.com/latchwork/latchwork/internal/wire/appmesh"
 )
 
 // partition of all ARNs.
@@ -326,7 +326,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 				World: sts.Pinned{}, Decider: roleDecider{auth}, Tokens: tokens, Clock: s.clock, Partition: partition, Authorizer: auth,
 			}),
 			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
-			appmesh.Bind(appmesh.Unimplemented{}, awsapi.AccessTable{}),
+			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
 			operator.New(operator.Config{
 				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
 				Problems: s.problems,
