@@ -30,6 +30,16 @@ type Query struct {
 	Required bool
 }
 
+// OfRole is the question whether somebody may take a role, or do what goes with
+// taking it: the role's trust policy must allow it, and within one account it may be
+// enough.
+func OfRole(role *snapshot.Entity, who *identity.Principal, action string, keys policy.Keys) *Query {
+	return &Query{
+		Request: policy.Request{Principal: who, Action: action, Resource: role.ARN, Keys: keys},
+		Account: role.Account, Policy: role.Trust, Required: true,
+	}
+}
+
 // Stage is a layer of a decision.
 type Stage uint8
 
@@ -228,7 +238,7 @@ func evaluateAll(stage Stage, policies []*snapshot.Policy, q *Query) layer {
 // first of them is asked.
 func entity(snap *snapshot.Snapshot, q *Query) *snapshot.Entity {
 	q.HasBoundary = false
-	if q.Principal.IsAnonymous() || q.Principal.Kind == identity.Root {
+	if !q.Principal.Attachable() || q.Principal.Kind == identity.Root {
 		return nil
 	}
 	e := snap.Entity(q.Principal)
@@ -304,8 +314,7 @@ func decideGeneral(snap *snapshot.Snapshot, q *Query) Decision {
 	if q.Policy != nil {
 		resource = evaluate(StageResource, q.Policy, q)
 	}
-	if q.Principal.IsAnonymous() {
-		// Nothing is attached to nobody: only a resource's own policy can allow.
+	if !q.Principal.Attachable() {
 		return conclude([]layer{resource})
 	}
 	var layers [5]layer

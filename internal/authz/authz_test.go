@@ -102,6 +102,8 @@ func populate(tx *store.Tx) error {
 		{own, "denies-role", allow, nil, "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"},{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::` + own + `:role/nothing"},"Action":"sts:AssumeRole"}]}`},
 		{other, "nothing", nil, nil, "", anyone},
 		{own, "trusts-nobody", allow, nil, "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`},
+		{own, "trusts-provider", allow, nil, "", provider(own)},
+		{other, "trusts-provider", allow, nil, "", provider(other)},
 	} {
 		if err := role(r.account, r.name, r.inline, r.attached, r.boundary, r.text); err != nil {
 			return err
@@ -151,6 +153,20 @@ func federated(policies ...string) *identity.Principal {
 	p.Kind, p.ARN, p.Name, p.UserID = identity.FederatedUser, "arn:aws:sts::"+own+":federated-user/guest", "guest", own+":guest"
 	p.Session = &identity.Session{Name: "guest", Policies: policies}
 	return p
+}
+
+// provider is a trust policy for an identity provider of an account.
+func provider(account string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::` + account + `:oidc-provider/oidc.example"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`
+}
+
+// webIdentity is somebody whom an identity provider of the account vouches for.
+func webIdentity() *identity.Principal {
+	provider := "arn:aws:iam::" + own + ":oidc-provider/oidc.example"
+	return &identity.Principal{
+		Kind: identity.WebIdentity, UserID: provider + ":sts.amazonaws.com:me",
+		Session: &identity.Session{FederatedProvider: provider, FederatedClaims: map[string][]string{"oidc.example:sub": {"me"}}},
+	}
 }
 
 // resource is the policy of a resource that allows an account everything.
@@ -331,6 +347,12 @@ func TestGeneral(t *testing.T) {
 		{"a user who is gone", user("gone"), "s3:GetObject", own, nil, false, "because no identity-based policy allows the s3:GetObject action"},
 		{"an AWS service named by nobody", &identity.Principal{Kind: identity.Service, Name: "s3.amazonaws.com", ARN: "s3.amazonaws.com"}, "sts:AssumeRole", own, trust(own, "trusts-nobody"), true, "because no role trust policy allows the sts:AssumeRole action"},
 		{"an AWS service of a trust policy", &identity.Principal{Kind: identity.Service, Account: own, Name: "ec2.amazonaws.com", ARN: "ec2.amazonaws.com"}, "sts:AssumeRole", own, trust(own, "trusts-nobody"), true, ""},
+		{"an AWS service has no account", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "sts:AssumeRole", own, trust(own, "trusts-nobody"), true, ""},
+		{"an AWS service without a policy for it", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "s3:GetObject", own, nil, false, "because no resource-based policy allows the s3:GetObject action"},
+		{"a web identity of a trust policy", webIdentity(), "sts:AssumeRoleWithWebIdentity", own, trust(own, "trusts-provider"), true, ""},
+		{"a web identity of another provider", webIdentity(), "sts:AssumeRoleWithWebIdentity", other, trust(other, "trusts-provider"), true, "because no role trust policy allows the sts:AssumeRoleWithWebIdentity action"},
+		{"a web identity by another way", webIdentity(), "sts:AssumeRole", own, trust(own, "trusts-provider"), true, "because no role trust policy allows the sts:AssumeRole action"},
+		{"a web identity without a provider", &identity.Principal{Kind: identity.WebIdentity}, "sts:AssumeRoleWithWebIdentity", own, trust(own, "trusts-provider"), true, "because no role trust policy allows the sts:AssumeRoleWithWebIdentity action"},
 
 		{"across accounts, both allow", session(own, "allowed"), "sts:AssumeRole", other, trust(other, "allowed"), true, ""},
 		{"across accounts, no identity", session(own, "nothing"), "sts:AssumeRole", other, trust(other, "allowed"), true, "because no identity-based policy allows the sts:AssumeRole action"},

@@ -102,6 +102,9 @@ func explainIdentity(add func(LayerResult), snap *snapshot.Snapshot, q *Query) {
 	case p.IsAnonymous():
 		add(off(StageIdentity, "the request is not signed: an anonymous caller has no identity policies"))
 		return
+	case q.Service == nil && !p.Attachable():
+		add(off(StageIdentity, p.Display()+" has no identity policies"))
+		return
 	case p.Kind == identity.Root:
 		add(LayerResult{Stage: StageIdentity.String(), Verdict: policy.Allow.String(), Note: "the root user needs no policy", Policies: []PolicyResult{}})
 		return

@@ -28,6 +28,7 @@ const anonymous = "anonymous"
 // Lookup implements policy.Keys.
 func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 	p := c.Principal
+	anonymously := p.IsAnonymous() || p.Kind == identity.WebIdentity
 	switch k.ID {
 	case policy.PrincipalType:
 		return policy.Single(p.Kind.String()), true
@@ -36,18 +37,18 @@ func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 	case policy.EpochTime:
 		return policy.Single(strconv.FormatInt(c.Now.Unix(), 10)), true
 	case policy.PrincipalAccount:
-		if p.IsAnonymous() {
+		if anonymously {
 			return policy.Single(anonymous), true
 		}
-		return policy.Single(p.Account), true
+		return text(p.Account)
 	case policy.UserID:
-		if p.IsAnonymous() {
+		if anonymously {
 			return policy.Single(anonymous), true
 		}
 		return text(p.UserID)
 	}
-	if p.IsAnonymous() {
-		return policy.Values{}, false
+	if anonymously {
+		return federated(p.Session, k)
 	}
 	switch k.ID {
 	case policy.PrincipalARN:
@@ -55,7 +56,12 @@ func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 		if p.Kind == identity.FederatedUser {
 			return policy.Single(p.ARN), true
 		}
-		return policy.Single(p.IssuerARN), true
+		return text(p.IssuerARN)
+	case policy.PrincipalServiceName:
+		if p.Kind == identity.Service {
+			return policy.Single(p.Name), true
+		}
+		return policy.Values{}, false
 	case policy.PrincipalOrgID:
 		return text(c.Snap.Account(p.Account).OrgID)
 	case policy.PrincipalOrgPaths:
@@ -89,14 +95,18 @@ func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 		return policy.Single(strconv.FormatInt(int64(c.Now.Sub(s.MFAAt)/time.Second), 10)), true
 	case policy.SourceIdentity:
 		return text(s.SourceIdentity)
-	case policy.FederatedProvider:
+	}
+	return federated(s, k)
+}
+
+// federated are the keys of a session that an identity provider stands behind.
+func federated(s *identity.Session, k *policy.Key) (policy.Values, bool) {
+	switch {
+	case s == nil:
+	case k.ID == policy.FederatedProvider:
 		return text(s.FederatedProvider)
-	case policy.Other:
-		for name, value := range s.FederatedClaims {
-			if strings.EqualFold(name, k.Name) {
-				return policy.Single(value), true
-			}
-		}
+	case k.ID == policy.Other:
+		return policy.MapKeys(s.FederatedClaims).Lookup(k)
 	}
 	return policy.Values{}, false
 }

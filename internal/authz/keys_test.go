@@ -61,7 +61,7 @@ func TestCallerKeysByKind(t *testing.T) {
 	withMFA := session(own, "allowed")
 	withMFA.Session.MFAAt = noon.Add(-90 * time.Second)
 	withMFA.Session.SourceIdentity, withMFA.Session.FederatedProvider = "erika", "login.example.com"
-	withMFA.Session.FederatedClaims = map[string]string{"login.example.com:sub": "1234"}
+	withMFA.Session.FederatedClaims = map[string][]string{"login.example.com:sub": {"1234"}, "login.example.com:amr": {"a", "b"}}
 	withMFA.Session.Tags = map[string]string{"other": "x"}
 	for _, test := range []struct {
 		name string
@@ -81,6 +81,16 @@ func TestCallerKeysByKind(t *testing.T) {
 		{"federated", federated(), "aws:PrincipalType", "FederatedUser"},
 		{"federated", federated(), "aws:username", "-"},
 		{"service", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "aws:PrincipalIsAWSService", "true"},
+		{"service", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "aws:PrincipalServiceName", "ec2.amazonaws.com"},
+		{"service", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "aws:PrincipalAccount", "-"},
+		{"session", withMFA, "aws:PrincipalServiceName", "-"},
+		{"web identity", webIdentity(), "aws:PrincipalType", "Anonymous"},
+		{"web identity", webIdentity(), "aws:PrincipalAccount", "anonymous"},
+		{"web identity", webIdentity(), "aws:userid", "anonymous"},
+		{"web identity", webIdentity(), "aws:PrincipalArn", "-"},
+		{"web identity", webIdentity(), "aws:TokenIssueTime", "-"},
+		{"web identity", webIdentity(), "aws:FederatedProvider", "arn:aws:iam::" + own + ":oidc-provider/oidc.example"},
+		{"claims", withMFA, "login.example.com:amr", "a,b"},
 		{"no organization", session(other, "allowed"), "aws:PrincipalOrgID", "-"},
 		{"no organization", session(other, "allowed"), "aws:PrincipalOrgPaths", "-"},
 		{"MFA", withMFA, "aws:MultiFactorAuthPresent", "true"},

@@ -23,19 +23,27 @@ const (
 	typeXML  = "text/xml;charset=UTF-8"
 )
 
-// faultAnswer puts an error into the shape of a service.
-func (s *Service) faultAnswer(op *Operation, e *fault.Error, requestID string) answer {
-	code, status := s.translate(op, e)
+// faultAnswer puts an error into the shape of the call's service.
+func (c *Call) faultAnswer(e *fault.Error) answer {
+	s := c.Service
+	code, status := s.translate(c.Operation, e)
 	if s.Protocol == RESTJSON {
 		return answer{status: status, code: code, contentType: typeJSON, body: s.encodeJSONFault(code, e)}
 	}
-	body, err := s.encodeXMLFault(code, status, e, requestID)
-	if err != nil {
-		// Text that XML cannot hold is replaced by the encoder, so this is not
-		// reached by anything that a caller sends.
-		body = nil
+	kind := "Sender"
+	if e.Receiver || status >= 500 {
+		kind = "Receiver"
 	}
-	return answer{status: status, code: code, contentType: typeXML, body: body}
+	out := answer{status: status, code: code, contentType: typeXML}
+	// Text that XML or JSON cannot hold is replaced by the encoder, so neither fails
+	// by anything that a caller sends.
+	if c.inJSON() {
+		out.contentType = typeJSON
+		out.body, _ = encodeQueryJSONFault(kind, code, e, c.RequestID)
+	} else {
+		out.body, _ = s.encodeXMLFault(kind, code, e, c.RequestID)
+	}
+	return out
 }
 
 // encodeJSONFault writes the message and those extra members that the error's

@@ -43,7 +43,8 @@ type Authorizer interface {
 }
 
 // Call is everything known about the call in hand. The dispatcher fills it step
-// by step; a handler only reads it.
+// by step; a handler only reads it. That of an unsigned operation fills in the
+// Caller's Principal when it has found out who that is.
 type Call struct {
 	RequestID string
 	Received  time.Time

@@ -31,7 +31,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := NewContext(r.Context(), call)
 	ans, err := a.guarded(ctx, call, w, r)
 	if err != nil {
-		ans = call.Service.faultAnswer(call.Operation, a.public(ctx, call, err), call.RequestID)
+		ans = call.faultAnswer(a.public(ctx, call, err))
 	}
 	if a.cfg.Observe != nil {
 		// Before the answer goes out: who has an answer finds it in the audit log.
@@ -295,10 +295,14 @@ func (a *API) call(ctx context.Context, call *Call, b *bound, input reflect.Valu
 			return nil, err
 		}
 		output := reflect.ValueOf(out)
-		if b.service.Protocol == RESTJSON {
+		switch {
+		case b.service.Protocol == RESTJSON:
 			return b.encodeREST(output)
+		case call.inJSON():
+			return b.encodeQueryJSON(output, call.RequestID)
+		default:
+			return b.encodeXML(output, call.RequestID)
 		}
-		return b.encodeXML(output, call.RequestID)
 	}
 	token, err := b.token(call, input)
 	if err != nil {
@@ -318,7 +322,7 @@ func (a *API) call(ctx context.Context, call *Call, b *bound, input reflect.Valu
 		return answer{}, err
 	}
 	contentType := typeXML
-	if b.service.Protocol == RESTJSON {
+	if b.service.Protocol == RESTJSON || call.inJSON() {
 		contentType = typeJSON
 	}
 	return answer{status: b.op.Status, contentType: contentType, body: body}, nil

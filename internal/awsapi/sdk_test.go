@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -358,5 +359,41 @@ func TestSTSSDK(t *testing.T) {
 	var expired *ststypes.ExpiredTokenException
 	if !errors.As(err, &expired) {
 		t.Errorf("AssumeRoleWithWebIdentity: %v", err)
+	}
+}
+
+// TestSTSInJSON: what Envoy asks for, and reads.
+// Source: Envoy's metadata credentials providers, which parse these members.
+func TestSTSInJSON(t *testing.T) {
+	stub := &stsStub{Handler: sts.Unimplemented{}}
+	h := newHarness(t, allowAll, nil, exempt(sts.Bind(stub, nil)), exempt(iam.Bind(everyIAM{iam.Unimplemented{}}, nil)))
+	ask := func(accept, query string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "http://sts.us-east-1.amazonaws.com/", nil)
+		r.RequestURI = "/?" + query
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261121/us-west-2/sts/aws4_request, SignedHeaders=host, Signature=00")
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	const role = "&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fr&RoleSessionName=s1"
+	w := ask("application/json", "Action=AssumeRole"+role)
+	want := `{"AssumeRoleResponse":{"AssumeRoleResult":{"Credentials":{"AccessKeyId":"ASIA","Expiration":1795255200,"SecretAccessKey":"k","SessionToken":"t"}},` +
+		`"ResponseMetadata":{"RequestId":"` + header(w, "x-amzn-RequestId") + `"}}}`
+	if w.Code != 200 || w.Body.String() != want || header(w, "Content-Type") != "application/json" {
+		t.Errorf("%d %s\n%s\nwant\n%s", w.Code, header(w, "Content-Type"), w.Body, want)
+	}
+	w = ask("application/json", "Action=AssumeRoleWithWebIdentity&WebIdentityToken=abcd"+role)
+	want = `{"Error":{"Code":"ExpiredTokenException","Message":"Token expired","Type":"Sender"},"RequestId":"` + header(w, "x-amzn-RequestId") + `"}`
+	if w.Code != 400 || w.Body.String() != want || header(w, "Content-Type") != "application/json" {
+		t.Errorf("%d %s\n%s\nwant\n%s", w.Code, header(w, "Content-Type"), w.Body, want)
+	}
+	for _, accept := range []string{"", "*/*", "text/xml", "application/xml, application/json", "application/json;;"} {
+		if w := ask(accept, "Action=AssumeRole"+role); w.Code != 200 || !strings.HasPrefix(w.Body.String(), "<AssumeRoleResponse") {
+			t.Errorf("Accept: %s gives %d %s", accept, w.Code, w.Body)
+		}
+	}
+	if w := ask("application/json", "Action=GetUser&Version=2010-05-08"); !strings.HasPrefix(w.Body.String(), "<ErrorResponse") {
+		t.Errorf("IAM answers %s", w.Body)
 	}
 }

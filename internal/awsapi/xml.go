@@ -170,7 +170,7 @@ func percentEncode(s string) string {
 
 // encodeXMLFault writes an error. The EC2 form has no namespace and another case
 // in RequestID; both are as AWS sends them.
-func (s *Service) encodeXMLFault(code string, status int, e *fault.Error, requestID string) ([]byte, error) {
+func (s *Service) encodeXMLFault(kind, code string, e *fault.Error, requestID string) ([]byte, error) {
 	if s.Protocol == EC2Query {
 		plain := &Service{Protocol: EC2Query}
 		return plain.document("Response", func(w *xmlWriter) {
@@ -182,10 +182,6 @@ func (s *Service) encodeXMLFault(code string, status int, e *fault.Error, reques
 			w.shut("Errors")
 			w.leaf("RequestID", requestID)
 		})
-	}
-	kind := "Sender"
-	if e.Receiver || status >= 500 {
-		kind = "Receiver"
 	}
 	return s.document("ErrorResponse", func(w *xmlWriter) {
 		w.open("Error")

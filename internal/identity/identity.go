@@ -14,7 +14,12 @@ const (
 	User
 	AssumedRole
 	FederatedUser
+	// Service is a service of AWS itself; Name is its service principal.
 	Service
+	// WebIdentity is somebody whom an identity provider vouches for, while a role is
+	// being taken; Session names the provider. To every condition key but those of the
+	// provider it is anonymous.
+	WebIdentity
 )
 
 // String gives the value of the condition key aws:PrincipalType.
@@ -58,7 +63,7 @@ type Principal struct {
 	// refused.
 	IssuerID string
 	// UserID is the value of aws:userid: AIDA…, AROA…:session, A:name, or the
-	// account id for the root user.
+	// account id for the root user. That of a web identity is for logs alone.
 	UserID string
 	// Name is the user's name (aws:username), the role's, or the federated name.
 	Name string
@@ -85,8 +90,8 @@ type Session struct {
 	// FederatedProvider is the OIDC host or provider ARN, where there was one.
 	FederatedProvider string
 	// FederatedClaims are the provider's claims that stay with the session as
-	// condition keys (full key name to value).
-	FederatedClaims map[string]string
+	// condition keys: values by the key's full name in lower case.
+	FederatedClaims map[string][]string
 	// MFAAt is when the caller proved a second factor; zero if never.
 	MFAAt time.Time
 	// Chained is true for a session made by another role session.
@@ -96,10 +101,32 @@ type Session struct {
 // IsAnonymous tells whether nobody signed.
 func (p *Principal) IsAnonymous() bool { return p == nil || p.Kind == Anonymous }
 
-// Display is the name that denial texts print: the ARN, or "anonymous".
+// Attachable tells whether policies can be attached to the principal's user or role.
+// Where they cannot, only a resource's own policy can allow anything.
+func (p *Principal) Attachable() bool {
+	return !p.IsAnonymous() && p.Kind != Service && p.Kind != WebIdentity
+}
+
+// RoleSession is the principal of a session of a role.
+func RoleSession(partition, account, roleARN, roleID, roleName, session string) Principal {
+	return Principal{
+		Kind: AssumedRole, Partition: partition, Account: account,
+		ARN:       "arn:" + partition + ":sts::" + account + ":assumed-role/" + roleName + "/" + session,
+		IssuerARN: roleARN, IssuerID: roleID, UserID: roleID + ":" + session, Name: roleName,
+		Session: &Session{Name: session},
+	}
+}
+
+// Display is the name that denial texts and logs print: the ARN, the name of a
+// service, provider, audience and subject of a web identity, or "anonymous".
 func (p *Principal) Display() string {
-	if p.IsAnonymous() {
+	switch {
+	case p.IsAnonymous():
 		return "anonymous"
+	case p.Kind == Service:
+		return p.Name
+	case p.Kind == WebIdentity:
+		return p.UserID
 	}
 	return p.ARN
 }

@@ -26,7 +26,7 @@ var layers = [][]string{
 		"internal/wire/ec2", "internal/wire/iam", "internal/wire/sts", "internal/wire/vpclattice", "internal/awsapi",
 		"internal/sigv4", "internal/store", "internal/store/etcd", "internal/store/storetest",
 	},
-	{"internal/model", "internal/snapshot", "internal/authz", "internal/credential", "internal/audit", "internal/certs"},
+	{"internal/model", "internal/snapshot", "internal/authz", "internal/credential", "internal/oidc", "internal/audit", "internal/certs"},
 	{
 		"internal/gateway", "internal/service/ec2", "internal/service/iam", "internal/service/lattice",
 		"internal/service/mesh", "internal/service/operator", "internal/service/sts",
@@ -51,6 +51,7 @@ var peers = map[string][]string{
 	"internal/snapshot":        {"internal/model"},                      // compiles records
 	"internal/authz":           {"internal/snapshot"},                   // decides on one
 	"internal/credential":      {"internal/model", "internal/snapshot"}, // finds keys in one
+	"internal/oidc":            {"internal/model"},                      // verifies tokens of its providers
 	"internal/cli":             {"internal/server"},                     // latchwork server, and where a server is
 }
 
@@ -65,6 +66,7 @@ var fences = []struct {
 	{"github.com/prometheus/", []string{"internal/server"}, "metrics are registered in one place"},
 	{"github.com/aws/", []string{"internal/cli"}, "the server does not depend on its clients"},
 	{"github.com/envoyproxy/go-control-plane", []string{"internal/xds", "internal/xds/translate"}, "Envoy's types are known where they are made"},
+	{"github.com/go-jose/", []string{"internal/oidc"}, "tokens are verified in one place"},
 	{"github.com/alecthomas/kong", []string{"internal/cli"}, "commands are in internal/cli"},
 }
 

@@ -29,6 +29,7 @@ const (
 	PrincipalTag // family; tag keys compare in lower case
 	PrincipalType
 	PrincipalIsAWSService
+	PrincipalServiceName
 	ViaAWSService
 	UserID
 	Username
@@ -70,6 +71,7 @@ var keyNames = map[KeyID]string{
 	PrincipalTag:              "aws:PrincipalTag/",
 	PrincipalType:             "aws:PrincipalType",
 	PrincipalIsAWSService:     "aws:PrincipalIsAWSService",
+	PrincipalServiceName:      "aws:PrincipalServiceName",
 	ViaAWSService:             "aws:ViaAWSService",
 	UserID:                    "aws:userid",
 	Username:                  "aws:username",

@@ -100,6 +100,11 @@ func (p *principals) match(who *identity.Principal) Grade {
 			return GradeDirect
 		}
 		return GradeNone
+	case identity.WebIdentity:
+		if who.Session != nil && p.federated.has(who.Session.FederatedProvider) {
+			return GradeDirect
+		}
+		return GradeNone
 	case identity.FederatedUser:
 		if who.Session != nil && p.federated.has(who.Session.FederatedProvider) {
 			return GradeDirect

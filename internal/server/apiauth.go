@@ -89,7 +89,7 @@ func (a *apiAuth) Authorize(ctx context.Context, call *awsapi.Call) error {
 		q := &authz.Query{
 			Request: policy.Request{
 				Principal: call.Caller.Principal, Action: action, Resource: r.ARN,
-				Keys: a.keys(snap, call, r.Keys),
+				Keys: a.keys(snap, call, call.Caller.Principal, r.Keys),
 			},
 			Account: owner(r.ARN),
 		}
@@ -128,10 +128,10 @@ func (k *apiKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 	return k.caller.Lookup(key)
 }
 
-func (a *apiAuth) keys(snap *snapshot.Snapshot, call *awsapi.Call, more ...[]awsapi.Key) *apiKeys {
+func (a *apiAuth) keys(snap *snapshot.Snapshot, call *awsapi.Call, who *identity.Principal, more ...[]awsapi.Key) *apiKeys {
 	k := &apiKeys{
 		own:    policy.MapKeys{},
-		caller: authz.CallerKeys{Snap: snap, Principal: call.Caller.Principal, Now: a.clock()},
+		caller: authz.CallerKeys{Snap: snap, Principal: who, Now: a.clock()},
 	}
 	if r := call.Request; r != nil {
 		k.own.Set("aws:SourceIp", r.Remote.Addr().Unmap().String())
@@ -174,13 +174,7 @@ func (d roleDecider) AssumeRole(ctx context.Context, ask sts.Ask) error {
 	if !ok || role.Kind != identity.AssumedRole {
 		return fault.New("AccessDenied", "there is no role %s", ask.Role)
 	}
-	q := &authz.Query{
-		Request: policy.Request{
-			Principal: ask.Caller, Action: ask.Action, Resource: ask.Role,
-			Keys: d.auth.keys(snap, call, ask.Keys),
-		},
-		Account: role.Account, Policy: role.Trust, Required: true,
-	}
+	q := authz.OfRole(role, ask.Caller, ask.Action, d.auth.keys(snap, call, ask.Caller, ask.Keys))
 	decision := authz.Decide(snap, q)
 	d.auth.decided(decision.Cause, decision.Stage)
 	if !decision.Allowed {

@@ -27,6 +27,7 @@ import (
 	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/gateway"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/oidc"
 	"github.com/latchwork/latchwork/internal/service/ec2"
 	"github.com/latchwork/latchwork/internal/service/iam"
 	"github.com/latchwork/latchwork/internal/service/lattice"
@@ -324,10 +325,12 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			iam.New(iamConfig),
 			sts.New(sts.Config{
 				World: sts.Pinned{}, Decider: roleDecider{auth}, Tokens: tokens, Clock: s.clock, Partition: partition, Authorizer: auth,
+				Identities: oidc.NewVerifier(s.clock),
 			}),
 			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
 			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
 			operator.New(operator.Config{
+				State: s.state(), Clock: s.clock,
 				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
 				Problems: s.problems,
 			}),

@@ -87,8 +87,8 @@ func (t *EpochSeconds) UnmarshalJSON(raw []byte) error {
 const redacted = "[redacted]"
 
 // Secret is a string that a codec writes to the caller and that prints as
-// [redacted] everywhere else, JSON included: no protocol that has secrets
-// answers in JSON, so JSON of a secret is a log or a record.
+// [redacted] everywhere else, JSON included: JSON that no codec wrote is a log or a
+// record.
 type Secret string
 
 // Reveal gives the secret itself.

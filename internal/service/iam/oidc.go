@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/oidc"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/wire"
 	wireiam "github.com/latchwork/latchwork/internal/wire/iam"
@@ -26,22 +26,17 @@ const (
 const oidcResource = "oidc-provider"
 
 // issuerURL checks the URL of an issuer. Unlike AWS it takes a port, and http on
-// this machine's own addresses, where no certificate could be had.
+// this machine's own addresses.
 // Source: IAM API Reference, CreateOpenIDConnectProvider, Url.
 func issuerURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(text, "?#*"):
 		return invalid("Invalid Open ID Connect Provider URL")
-	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
+	case !oidc.Reachable(u):
+		return invalid("Invalid Open ID Connect Provider URL: it must begin with https://; http:// is for an issuer on a loopback address")
 	}
-	return invalid("Invalid Open ID Connect Provider URL: it must begin with https://; http:// is for an issuer on a loopback address")
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
+	return nil
 }
 
 func (s *Service) oidcARN(account, issuer string) string {

@@ -1,6 +1,7 @@
 // Package operator carries out Latchwork's own operations, which AWS has no like
-// of: it explains decisions and lists records that could not be compiled. They are
-// called and authorized as AWS's are, with the service name latchwork.
+// of: it explains decisions, lists records that could not be compiled, and keeps the
+// keys of issuers that publish none. They are called and authorized as AWS's are,
+// with the service name latchwork.
 package operator
 
 import (
@@ -8,7 +9,9 @@ import (
 	"encoding/json"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/fault"
+	"github.com/latchwork/latchwork/internal/model"
 )
 
 // Name is the service's name, in ARNs, actions and credential scopes.
@@ -20,12 +23,15 @@ var API = &awsapi.Service{
 	Errors: map[string]awsapi.ErrorShape{
 		"ResourceNotFoundException": {Status: 404},
 		"AccessDeniedException":     {Status: 403},
+		"ValidationException":       {Status: 400},
 	},
 	Constraints: map[string]*awsapi.Constraint{},
 }
 
 // Config says what the service works with.
 type Config struct {
+	model.State
+	Clock clock.Clock
 	// Explain gives the JSON of a decision's explanation by request id, to the
 	// account that the request was for: others must not see it.
 	Explain func(id, account string) (explanation any, ok bool)
@@ -72,11 +78,19 @@ func New(cfg Config) awsapi.Binding {
 				Name: "ListProblems", Method: "GET", URI: "/latchwork/problems", Status: 200,
 				Errors: []string{"AccessDeniedException"},
 			}, s.ListProblems),
+			awsapi.Op(awsapi.Spec{
+				Name: "PutOIDCProviderKeys", Method: "PUT", URI: "/latchwork/oidc-provider-keys", Status: 200,
+				Errors: []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+			}, s.PutOIDCProviderKeys),
 		},
 		Access: awsapi.AccessTable{
 			"ExplainRequest": {Action: "latchwork:ExplainRequest", Resources: awsapi.Target(
 				func(c *awsapi.Call, in *ExplainInput) string { return arn(c, "request/"+*in.RequestID) })},
 			"ListProblems": {Action: "latchwork:ListProblems", Resources: awsapi.Everything},
+			"PutOIDCProviderKeys": {Action: "latchwork:PutOIDCProviderKeys", Resources: awsapi.Target(
+				func(c *awsapi.Call, in *PutOIDCProviderKeysInput) string {
+					return model.IAMARN(c.Partition, c.Account, "oidc-provider", "/", model.OIDCProviderName(*in.Issuer))
+				})},
 		},
 	}
 }

@@ -17,6 +17,10 @@ func (s *Service) access() awsapi.AccessTable {
 			Action: "sts:AssumeRole",
 			Exempt: "the handler asks: trust policy and identity policies are decided together, with sts:TagSession and sts:SetSourceIdentity",
 		},
+		"AssumeRoleWithWebIdentity": {
+			Action: "sts:AssumeRoleWithWebIdentity",
+			Exempt: "nobody signs; the handler verifies the token and asks the role's trust policy",
+		},
 		// Source: STS API Reference, GetCallerIdentity: "No permissions are
 		// required"; not even an explicit deny counts.
 		"GetCallerIdentity": {Action: "sts:GetCallerIdentity", Exempt: "AWS asks for no permission"},

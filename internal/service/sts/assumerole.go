@@ -2,7 +2,6 @@ package sts
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -11,15 +10,13 @@ import (
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
 	wire "github.com/latchwork/latchwork/internal/wire/sts"
 )
 
-const (
-	defaultRoleSession = time.Hour
-	// maxChained is the longest session that temporary credentials can make.
-	// Source: IAM User Guide, "Terms and concepts for roles", role chaining.
-	maxChained = time.Hour
-)
+// maxChained is the longest session that temporary credentials can make.
+// Source: IAM User Guide, "Terms and concepts for roles", role chaining.
+const maxChained = time.Hour
 
 // AssumeRole gives a session of a role.
 //
@@ -42,10 +39,7 @@ func (s *Service) AssumeRole(ctx context.Context, in *wire.AssumeRoleRequest) (*
 	if len(in.ProvidedContexts) > 0 {
 		return nil, notBuilt("AssumeRole with ProvidedContexts")
 	}
-	lifetime := defaultRoleSession
-	if in.DurationSeconds != nil {
-		lifetime = time.Duration(*in.DurationSeconds) * time.Second
-	}
+	lifetime := roleLifetime(in.DurationSeconds)
 	if caller.Session != nil && lifetime > maxChained {
 		return nil, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
@@ -60,101 +54,25 @@ func (s *Service) AssumeRole(ctx context.Context, in *wire.AssumeRoleRequest) (*
 	if err := noMFA(in.SerialNumber, in.TokenCode); err != nil {
 		return nil, err
 	}
-	role, err := s.allowed(ctx, caller, in, tags, source)
+	var keys []awsapi.Key
+	if in.ExternalId != nil {
+		keys = []awsapi.Key{{Name: "sts:ExternalId", Values: []string{*in.ExternalId}}}
+	}
+	p, credentials, packed, err := s.take(ctx, &taking{
+		caller: caller, action: "sts:AssumeRole", role: *in.RoleArn, account: account, session: *in.RoleSessionName,
+		keys: keys, asked: in.Tags, transitive: in.TransitiveTagKeys, tags: tags, source: source,
+		lifetime: lifetime, policy: in.Policy, policyARNs: in.PolicyArns,
+		refusal: func(action string) *fault.Error { return unauthorized(caller, action, *in.RoleArn) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	if lifetime > role.MaxSession {
-		return nil, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-	}
-	policies, err := s.sessionPolicies(ctx, account, in.Policy, in.PolicyArns)
-	if err != nil {
-		return nil, err
-	}
-	packed, err := packedSize(policies, tags.all)
-	if err != nil {
-		return nil, err
-	}
-	if in.Policy == nil && in.PolicyArns == nil && len(tags.all) == 0 {
-		// AWS leaves the member out where nothing was passed.
-		packed = nil
-	}
-	p := s.roleSession(caller, role, *in.RoleSessionName)
-	p.Session.Tags, p.Session.TransitiveKeys = tags.all, tags.transitive
-	p.Session.Policies, p.Session.PolicyARNs = policies.inline, policies.arns
-	p.Session.SourceIdentity = source
-	credentials, err := s.mint(p, lifetime)
-	if err != nil {
-		return nil, err
-	}
-	out := &wire.AssumeRoleResponse{
+	return &wire.AssumeRoleResponse{
 		AssumedRoleUser:  &wire.AssumedRoleUser{Arn: &p.ARN, AssumedRoleId: &p.UserID},
 		Credentials:      credentials,
 		PackedPolicySize: packed,
-	}
-	if source != "" {
-		out.SourceIdentity = &source
-	}
-	return out, nil
-}
-
-// allowed asks for every permission that the request needs, and finds the role.
-// Source: IAM User Guide, "Pass session tags in AWS STS" and "Monitor and control
-// actions taken with assumed roles".
-func (s *Service) allowed(ctx context.Context, caller *identity.Principal, in *wire.AssumeRoleRequest, tags *sessionTags, source string) (Role, error) {
-	role, ok := s.cfg.World.Role(ctx, *in.RoleArn)
-	if !ok {
-		return Role{}, unauthorized(caller, "sts:AssumeRole", *in.RoleArn)
-	}
-	actions := []string{"sts:AssumeRole"}
-	if len(tags.all) > 0 {
-		actions = append(actions, "sts:TagSession")
-	}
-	if source != "" {
-		actions = append(actions, "sts:SetSourceIdentity")
-	}
-	keys := assumeKeys(in, tags, source, role)
-	for _, action := range actions {
-		err := s.cfg.Decider.AssumeRole(ctx, Ask{Caller: caller, Action: action, Role: role.ARN, Keys: keys})
-		if e, ok := errors.AsType[*fault.Error](err); ok && e.Code == "AccessDenied" {
-			// The same text as for a role that is not there; the reason stays
-			// with the audit entry.
-			refusal := unauthorized(caller, action, *in.RoleArn)
-			refusal.Cause = err
-			return Role{}, refusal
-		}
-		if err != nil {
-			return Role{}, err
-		}
-	}
-	return role, nil
-}
-
-// assumeKeys are the condition keys of the request.
-func assumeKeys(in *wire.AssumeRoleRequest, tags *sessionTags, source string, role Role) []awsapi.Key {
-	keys := []awsapi.Key{{Name: "sts:RoleSessionName", Values: []string{*in.RoleSessionName}}}
-	if in.ExternalId != nil {
-		keys = append(keys, awsapi.Key{Name: "sts:ExternalId", Values: []string{*in.ExternalId}})
-	}
-	if source != "" {
-		keys = append(keys, awsapi.Key{Name: "sts:SourceIdentity", Values: []string{source}})
-	}
-	keys = append(keys, requestTags(in.Tags)...)
-	if len(in.TransitiveTagKeys) > 0 {
-		keys = append(keys, awsapi.Key{Name: "sts:TransitiveTagKeys", Values: in.TransitiveTagKeys, Multi: true})
-	}
-	return append(keys, resourceTags(role.Tags, tags.inherited)...)
-}
-
-// roleSession is the principal of a role's session, without what the request
-// adds.
-func (s *Service) roleSession(caller *identity.Principal, role Role, name string) identity.Principal {
-	return identity.Principal{
-		Kind: identity.AssumedRole, Partition: s.cfg.Partition, Account: role.Account,
-		ARN:       "arn:" + s.cfg.Partition + ":sts::" + role.Account + ":assumed-role/" + role.Name + "/" + name,
-		IssuerARN: role.ARN, IssuerID: role.ID, UserID: role.ID + ":" + name, Name: role.Name,
-		Session: &identity.Session{Name: name, Chained: caller.Kind == identity.AssumedRole},
-	}
+		SourceIdentity:   model.Present(source),
+	}, nil
 }
 
 // roleAccount reads the account out of the ARN of a role.

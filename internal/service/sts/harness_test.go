@@ -17,6 +17,8 @@ import (
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/oidc"
 	wire "github.com/latchwork/latchwork/internal/wire/sts"
 )
 
@@ -32,6 +34,7 @@ type world struct {
 	caller     *identity.Principal
 	roles      map[string]Role
 	policies   []string
+	providers  map[string]*model.OIDCProvider
 	// asked are the questions to the Decider; deny lists actions it refuses.
 	asked []Ask
 	deny  []string
@@ -51,6 +54,11 @@ func (w *world) Role(_ context.Context, arn string) (Role, bool) {
 
 func (w *world) HasPolicy(_ context.Context, arn string) bool {
 	return slices.Contains(w.policies, arn)
+}
+
+func (w *world) OIDCProvider(_ context.Context, account, issuer string) (*model.OIDCProvider, bool) {
+	p, ok := w.providers[account+" "+issuer]
+	return p, ok
 }
 
 func (w *world) AssumeRole(_ context.Context, ask Ask) error {
@@ -124,7 +132,7 @@ func newWorld(t *testing.T) *world {
 		},
 		policies: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::" + account + ":policy/own", "arn:aws:iam::210987654321:policy/far"},
 	}
-	binding := New(Config{World: w, Decider: w, Tokens: w, Clock: clock.Fixed(now), Partition: "aws", Authorizer: w})
+	binding := New(Config{World: w, Decider: w, Tokens: w, Clock: clock.Fixed(now), Partition: "aws", Authorizer: w, Identities: oidc.NewVerifier(clock.Fixed(now))})
 	if gaps := binding.Gaps(); len(gaps) > 0 {
 		t.Fatal(gaps)
 	}
@@ -147,11 +155,12 @@ func newWorld(t *testing.T) *world {
 // wire types' fields, which are AWS's.
 type reply struct {
 	status             int
-	AssumeRole         wire.AssumeRoleResponse         `xml:"AssumeRoleResult"`
-	GetSessionToken    wire.GetSessionTokenResponse    `xml:"GetSessionTokenResult"`
-	GetFederationToken wire.GetFederationTokenResponse `xml:"GetFederationTokenResult"`
-	GetCallerIdentity  wire.GetCallerIdentityResponse  `xml:"GetCallerIdentityResult"`
-	GetAccessKeyInfo   wire.GetAccessKeyInfoResponse   `xml:"GetAccessKeyInfoResult"`
+	AssumeRole         wire.AssumeRoleResponse                `xml:"AssumeRoleResult"`
+	WebIdentity        wire.AssumeRoleWithWebIdentityResponse `xml:"AssumeRoleWithWebIdentityResult"`
+	GetSessionToken    wire.GetSessionTokenResponse           `xml:"GetSessionTokenResult"`
+	GetFederationToken wire.GetFederationTokenResponse        `xml:"GetFederationTokenResult"`
+	GetCallerIdentity  wire.GetCallerIdentityResponse         `xml:"GetCallerIdentityResult"`
+	GetAccessKeyInfo   wire.GetAccessKeyInfoResponse          `xml:"GetAccessKeyInfoResult"`
 	Error              struct{ Code, Message string }
 }
 

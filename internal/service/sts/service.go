@@ -12,6 +12,8 @@ import (
 	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/oidc"
 	"github.com/latchwork/latchwork/internal/wire"
 	wirests "github.com/latchwork/latchwork/internal/wire/sts"
 )
@@ -26,14 +28,23 @@ type Config struct {
 	// Authorizer is the dispatcher's own. GetFederationToken asks it for a second
 	// permission when it is called with tags.
 	Authorizer awsapi.Authorizer
+	Identities Identities
 }
 
-// World is the part of the installation's state that STS reads. Both methods
-// answer from the snapshot of the call in ctx.
+// World is the part of the installation's state that STS reads. All methods answer
+// from the snapshot of the call in ctx.
 type World interface {
 	Role(ctx context.Context, arn string) (Role, bool)
 	// HasPolicy tells whether there is a managed policy, AWS's or a customer's.
 	HasPolicy(ctx context.Context, arn string) bool
+	// OIDCProvider finds what an account has for an issuer.
+	OIDCProvider(ctx context.Context, account, issuer string) (*model.OIDCProvider, bool)
+}
+
+// Identities verifies the tokens of identity providers. Its errors are fit for the
+// caller.
+type Identities interface {
+	Verify(ctx context.Context, p *model.OIDCProvider, t *oidc.Token) (*oidc.Claims, error)
 }
 
 // Role is what STS must know of a role.
@@ -54,7 +65,8 @@ type Decider interface {
 // Ask is one question to the Decider: may Caller do Action on Role?
 type Ask struct {
 	Caller *identity.Principal
-	// Action is sts:AssumeRole, sts:TagSession or sts:SetSourceIdentity.
+	// Action is sts:AssumeRole, sts:AssumeRoleWithWebIdentity, sts:TagSession or
+	// sts:SetSourceIdentity.
 	Action string
 	// Role is the role's ARN.
 	Role string

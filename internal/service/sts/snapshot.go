@@ -5,6 +5,7 @@ import (
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
 )
 
@@ -39,4 +40,13 @@ func (Pinned) HasPolicy(ctx context.Context, arn string) bool {
 	}
 	_, ok := snap.Managed(arn)
 	return ok
+}
+
+// OIDCProvider implements World.
+func (Pinned) OIDCProvider(ctx context.Context, account, issuer string) (*model.OIDCProvider, bool) {
+	snap := pinned(ctx)
+	if snap == nil {
+		return nil, false
+	}
+	return snap.OIDCProvider(account, issuer)
 }
