@@ -56,6 +56,7 @@ type commands struct {
 	Env     envCommand     `cmd:"" help:"Print the environment that makes aws and the SDKs use the server: eval \"$(latchwork env)\"."`
 	Curl    curlCommand    `cmd:"" help:"Send a signed request to a service, through the gateway, whatever its name resolves to."`
 	Explain explainCommand `cmd:"" help:"Tell why a request was answered as it was, by the id in its response's header x-amzn-requestid."`
+	Mesh    meshCommands   `cmd:"" help:"Share meshes with other accounts."`
 	Policy  policyCommands `cmd:"" help:"Check policies."`
 	OIDC    oidcCommands   `cmd:"" name:"oidc" help:"Keys of OpenID Connect issuers that the server cannot reach."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -195,10 +195,7 @@ func checkPath(member string, prefix *string, path *wire.HttpPathMatch) error {
 // checkHeader checks a match of a header, or of metadata, which gRPC has in headers.
 // Source: App Mesh API Reference, HttpRouteHeader and MatchRange; RFC 9110, 5.1.
 func checkHeader(member, name string, match *wire.HeaderMatchMethod) error {
-	token := strings.TrimPrefix(name, ":") // pseudo-headers
-	if token == "" || strings.ContainsFunc(token, func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	}) {
+	if !isHeader(name) {
 		return invalid(member+".name", "%s.name must be the name of a header: %q", member, name)
 	}
 	if match == nil {
@@ -208,6 +205,15 @@ func checkHeader(member, name string, match *wire.HeaderMatchMethod) error {
 		return invalid(member+".match.range", "%s.match.range.start must be less than end", member)
 	}
 	return checkRegex(member+".match.regex", match.Regex)
+}
+
+// isHeader tells whether headers can have a name; those that begin with a colon are
+// HTTP/2's.
+func isHeader(name string) bool {
+	token := strings.TrimPrefix(name, ":")
+	return token != "" && !strings.ContainsFunc(token, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+	})
 }
 
 // retryEvents are those of HTTP.

@@ -1,7 +1,7 @@
 // Package operator carries out Latchwork's own operations, which AWS has no like
-// of: it explains decisions, lists records that could not be compiled, and keeps the
-// keys of issuers that publish none. They are called and authorized as AWS's are,
-// with the service name latchwork.
+// of: it explains decisions, lists records that could not be compiled, keeps the keys
+// of issuers that publish none, and shares meshes. They are called and authorized as
+// AWS's are, with the service name latchwork.
 package operator
 
 import (
@@ -25,7 +25,10 @@ var API = &awsapi.Service{
 		"AccessDeniedException":     {Status: 403},
 		"ValidationException":       {Status: 400},
 	},
-	Constraints: map[string]*awsapi.Constraint{},
+	Constraints: map[string]*awsapi.Constraint{
+		"AccountId":  {Pattern: "[0-9]{12}", RE2: `\A[0-9]{12}\z`},
+		"AccountIds": {Min: 1, HasMin: true, Elem: "AccountId"},
+	},
 }
 
 // Config says what the service works with.
@@ -67,6 +70,7 @@ func New(cfg Config) awsapi.Binding {
 	arn := func(c *awsapi.Call, path string) string {
 		return "arn:" + c.Partition + ":" + Name + ":" + c.Region + ":" + c.Account + ":" + path
 	}
+	shares := awsapi.Targets(s.mesh)
 	return awsapi.Binding{
 		Service: API, Handler: s,
 		Operations: []awsapi.Operation{
@@ -82,6 +86,14 @@ func New(cfg Config) awsapi.Binding {
 				Name: "PutOIDCProviderKeys", Method: "PUT", URI: "/latchwork/oidc-provider-keys", Status: 200,
 				Errors: []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
 			}, s.PutOIDCProviderKeys),
+			awsapi.Op(awsapi.Spec{
+				Name: "ShareMesh", Method: "PUT", URI: "/latchwork/meshes/{meshName}/share", Status: 200,
+				Errors: []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+			}, s.ShareMesh),
+			awsapi.Op(awsapi.Spec{
+				Name: "UnshareMesh", Method: "PUT", URI: "/latchwork/meshes/{meshName}/unshare", Status: 200,
+				Errors: []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+			}, s.UnshareMesh),
 		},
 		Access: awsapi.AccessTable{
 			"ExplainRequest": {Action: "latchwork:ExplainRequest", Resources: awsapi.Target(
@@ -91,6 +103,8 @@ func New(cfg Config) awsapi.Binding {
 				func(c *awsapi.Call, in *PutOIDCProviderKeysInput) string {
 					return model.IAMARN(c.Partition, c.Account, "oidc-provider", "/", model.OIDCProviderName(*in.Issuer))
 				})},
+			"ShareMesh":   {Action: sharesMesh, Resources: shares},
+			"UnshareMesh": {Action: sharesMesh, Resources: shares},
 		},
 	}
 }
