@@ -51,15 +51,16 @@ func (e *env) json(v any) error {
 }
 
 type commands struct {
-	Server  serverCommand  `cmd:"" help:"Run the server."`
-	Dev     devCommand     `cmd:"" help:"Run the server with a small demonstration: a backend, a service network, a service, a role and three policies."`
-	Env     envCommand     `cmd:"" help:"Print the environment that makes aws and the SDKs use the server: eval \"$(latchwork env)\"."`
-	Curl    curlCommand    `cmd:"" help:"Send a signed request to a service, through the gateway, whatever its name resolves to."`
-	Explain explainCommand `cmd:"" help:"Tell why a request was answered as it was, by the id in its response's header x-amzn-requestid."`
-	Mesh    meshCommands   `cmd:"" help:"Share meshes with other accounts."`
-	Policy  policyCommands `cmd:"" help:"Check policies."`
-	OIDC    oidcCommands   `cmd:"" name:"oidc" help:"Keys of OpenID Connect issuers that the server cannot reach."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Server  serverCommand   `cmd:"" help:"Run the server."`
+	Dev     devCommand      `cmd:"" help:"Run the server with a small demonstration: a backend, a service network, a service, a role and three policies."`
+	Env     envCommand      `cmd:"" help:"Print the environment that makes aws and the SDKs use the server: eval \"$(latchwork env)\"."`
+	Curl    curlCommand     `cmd:"" help:"Send a signed request to a service, through the gateway, whatever its name resolves to."`
+	Explain explainCommand  `cmd:"" help:"Tell why a request was answered as it was, by the id in its response's header x-amzn-requestid."`
+	Mesh    meshCommands    `cmd:"" help:"Share meshes with other accounts."`
+	Policy  policyCommands  `cmd:"" help:"Check policies."`
+	Binding bindingCommands `cmd:"" help:"Which workload gets which role, and how it gets its credentials."`
+	OIDC    oidcCommands    `cmd:"" name:"oidc" help:"Keys of OpenID Connect issuers that the server cannot reach."`
+	Version versionCommand  `cmd:"" help:"Print the version."`
 }
 
 const description = `Latchwork gives you VPC Lattice with auth policies, IAM and STS on your own machines. The AWS CLI and the SDKs are its clients.

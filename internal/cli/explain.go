@@ -10,30 +10,24 @@ import (
 	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/gateway"
 	"github.com/latchwork/latchwork/internal/policy"
-	"github.com/latchwork/latchwork/internal/server"
 )
 
 type explainCommand struct {
-	ID      string `arg:"" help:"Request id, or its first digits, or last for the last request that was refused."`
-	Output  string `short:"o" enum:"text,json" default:"text" help:"text or json."`
-	Expect  string `enum:"allow,deny," default:"" help:"allow or deny: exit with 4 if it was the other."`
-	Profile string `help:"Profile of the AWS configuration to ask with."`
-	DataDir string `default:"./latchwork-data" help:"Data directory of the server."`
+	ID     string `arg:"" help:"Request id, or its first digits, or last for the last request that was refused."`
+	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	Expect string `enum:"allow,deny," default:"" help:"allow or deny: exit with 4 if it was the other."`
+	apiFlags
 }
 
 func (c *explainCommand) Run(e *env) error {
-	info, err := server.ReadInfo(c.DataDir)
-	if err != nil {
-		return err
-	}
-	credentials, err := callerCredentials(e.ctx, c.Profile, c.DataDir, "")
+	client, _, err := c.client(e)
 	if err != nil {
 		return err
 	}
 	var out struct {
 		Explanation string `json:"explanation"`
 	}
-	err = newClient(info, credentials).rest(e.ctx, "latchwork", "GET", "/latchwork/requests/"+url.PathEscape(c.ID), nil, &out)
+	err = client.rest(e.ctx, "latchwork", "GET", "/latchwork/requests/"+url.PathEscape(c.ID), nil, &out)
 	if err != nil {
 		return err
 	}

@@ -15,16 +15,16 @@ type apiFlags struct {
 	DataDir string `default:"./latchwork-data" help:"Data directory of the server."`
 }
 
-func (f *apiFlags) client(e *env) (*client, error) {
+func (f *apiFlags) client(e *env) (*client, *server.Info, error) {
 	info, err := server.ReadInfo(f.DataDir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	credentials, err := callerCredentials(e.ctx, f.Profile, f.DataDir, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return newClient(info, credentials), nil
+	return newClient(info, credentials), info, nil
 }
 
 type oidcCommands struct {
@@ -50,7 +50,7 @@ func (c *setKeysCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.client(e)
+	client, _, err := c.client(e)
 	if err != nil {
 		return err
 	}

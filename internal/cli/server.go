@@ -12,21 +12,24 @@ import (
 // serverFlags are the settings that have flags; all of them are in the
 // configuration file too. Flags that are not given do not touch what the file says.
 type serverFlags struct {
-	Config       string  `help:"Configuration file (YAML). Flags win over it." placeholder:"FILE"`
-	DataDir      *string `help:"Directory of the embedded store, keys and logs. Default ./latchwork-data."`
-	APIAddr      *string `name:"api-addr" help:"Where all AWS APIs are served. Default 127.0.0.1:4000."`
-	GatewayAddr  *string `help:"IP addresses of the gateway, separated by commas. Default 127.0.0.1."`
-	GatewayPorts *string `help:"SOCKET=LISTENER,...: which socket serves which listener port. Default 8080=80,8443=443."`
-	AdminAddr    *string `help:"Where health, readiness and metrics are served. Default 127.0.0.1:4001."`
-	AccountID    *string `name:"account-id" help:"Default account. Default 123456789012."`
-	Region       *string `help:"Region that latchwork env prints. Default us-west-2."`
-	Conformance  *string `help:"documented (the user guide) or observed (what AWS was seen to do). Default documented."`
-	KeyFile      *string `help:"File of the key that encrypts secrets in the store. Default DATA-DIR.key."`
-	AccessLog    *string `help:"Access log: a file, - for standard output, or off. Default DATA-DIR/access.log."`
-	AuditLog     *string `help:"Log of API calls: a file, - or off. Default DATA-DIR/audit.log."`
-	LogLevel     *string `help:"debug, info, warn or error. Default info."`
-	MaxStaleness *string `help:"How long the gateway answers after the store was lost; 0 for ever. Default 0."`
-	TargetCAFile *string `name:"target-ca-file" help:"Check the certificates of HTTPS targets against these."`
+	Config                   string  `help:"Configuration file (YAML). Flags win over it." placeholder:"FILE"`
+	DataDir                  *string `help:"Directory of the embedded store, keys and logs. Default ./latchwork-data."`
+	APIAddr                  *string `name:"api-addr" help:"Where all AWS APIs are served. Default 127.0.0.1:4000."`
+	GatewayAddr              *string `help:"IP addresses of the gateway, separated by commas. Default 127.0.0.1."`
+	GatewayPorts             *string `help:"SOCKET=LISTENER,...: which socket serves which listener port. Default 8080=80,8443=443."`
+	AdminAddr                *string `help:"Where health, readiness and metrics are served. Default 127.0.0.1:4001."`
+	ContainerCredentialsAddr *string `help:"Where tasks get credentials, as from the agent of ECS. Not served by default."`
+	IMDSAddr                 *string `name:"imds-addr" help:"Where instances get credentials, as from the metadata service of EC2. Not served by default."`
+	IMDSTokens               *string `name:"imds-tokens" help:"required or optional: whether instances must ask with a session token. Default required."`
+	AccountID                *string `name:"account-id" help:"Default account. Default 123456789012."`
+	Region                   *string `help:"Region that latchwork env prints. Default us-west-2."`
+	Conformance              *string `help:"documented (the user guide) or observed (what AWS was seen to do). Default documented."`
+	KeyFile                  *string `help:"File of the key that encrypts secrets in the store. Default DATA-DIR.key."`
+	AccessLog                *string `help:"Access log: a file, - for standard output, or off. Default DATA-DIR/access.log."`
+	AuditLog                 *string `help:"Log of API calls: a file, - or off. Default DATA-DIR/audit.log."`
+	LogLevel                 *string `help:"debug, info, warn or error. Default info."`
+	MaxStaleness             *string `help:"How long the gateway answers after the store was lost; 0 for ever. Default 0."`
+	TargetCAFile             *string `name:"target-ca-file" help:"Check the certificates of HTTPS targets against these."`
 
 	EtcdEndpoints    *string `help:"Use this etcd cluster in place of the embedded one."`
 	EtcdPrefix       *string `help:"Prefix of all keys in etcd. Default latchwork/."`
@@ -53,6 +56,9 @@ func (f *serverFlags) config() (server.Config, error) {
 		{&c.GatewayAddr, f.GatewayAddr},
 		{&c.GatewayPorts, f.GatewayPorts},
 		{&c.AdminAddr, f.AdminAddr},
+		{&c.ContainerCredentialsAddr, f.ContainerCredentialsAddr},
+		{&c.IMDSAddr, f.IMDSAddr},
+		{&c.IMDSTokens, f.IMDSTokens},
 		{&c.AccountID, f.AccountID},
 		{&c.Region, f.Region},
 		{&c.Conformance, f.Conformance},

@@ -102,6 +102,8 @@ var (
 	Routes          = store.NewCollection[Route]("mesh.route")                   // MeshKey, virtual router, name
 	GatewayRoutes   = store.NewCollection[GatewayRoute]("mesh.gatewayroute")     // MeshKey, virtual gateway, name
 
+	Bindings = store.NewCollection[Binding]("workload.binding")
+
 	// Unique holds one record for every name that may be there once only; its
 	// key says for what: Scope.Key(kind, name).
 	Unique = store.NewCollection[Claim]("unique")

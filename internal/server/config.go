@@ -33,6 +33,13 @@ type Config struct {
 	GatewayAddr  string `json:"gateway-addr"`
 	GatewayPorts string `json:"gateway-ports"`
 	AdminAddr    string `json:"admin-addr"`
+	// ContainerCredentialsAddr is where tasks get the credentials of their roles, as from
+	// the agent of ECS, and IMDSAddr where instances do, as from the metadata service of
+	// EC2; "" serves none. IMDSTokens is "required" or "optional": whether instances must
+	// ask with a session token.
+	ContainerCredentialsAddr string `json:"container-credentials-addr"`
+	IMDSAddr                 string `json:"imds-addr"`
+	IMDSTokens               string `json:"imds-tokens"`
 	// AccountID is the default account. It owns the default VPC.
 	AccountID string `json:"account-id"`
 	// Region is that of the demonstration and of what prints one; any region works.
@@ -90,7 +97,7 @@ type AccountConfig struct {
 func Defaults() Config {
 	return Config{
 		DataDir: "./latchwork-data", APIAddr: "127.0.0.1:4000", GatewayAddr: "127.0.0.1", GatewayPorts: "8080=80,8443=443",
-		AdminAddr: "127.0.0.1:4001", AccountID: "123456789012", Region: "us-west-2", Conformance: "documented",
+		AdminAddr: "127.0.0.1:4001", IMDSTokens: "required", AccountID: "123456789012", Region: "us-west-2", Conformance: "documented",
 		ProxyAuthorization: string(snapshot.ProxyAuthorizationTLS),
 		LogLevel:           "info", MaxStaleness: "0", Remember: 2048, MinFreeMiB: 64, EtcdPrefix: "latchwork/",
 	}
@@ -164,6 +171,14 @@ func (c Config) check() (*settings, error) {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			wrong(name, "%q is not HOST:PORT, for example 127.0.0.1:4000", addr)
 		}
+	}
+	for name, addr := range map[string]string{"container-credentials-addr": c.ContainerCredentialsAddr, "imds-addr": c.IMDSAddr} {
+		if _, err := netip.ParseAddrPort(addr); addr != "" && err != nil {
+			wrong(name, "%q is not IP:PORT, for example 127.0.0.1:4002", addr)
+		}
+	}
+	if c.IMDSTokens != "required" && c.IMDSTokens != "optional" {
+		wrong("imds-tokens", "%q is neither required nor optional", c.IMDSTokens)
 	}
 	for _, text := range strings.Split(c.GatewayAddr, ",") {
 		addr, err := netip.ParseAddr(strings.TrimSpace(text))

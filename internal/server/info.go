@@ -16,8 +16,12 @@ import (
 // Info is what the command line must know of a running server. It is kept in the
 // data directory; it holds no secret.
 type Info struct {
-	APIURL    string `json:"apiUrl"`
-	AdminURL  string `json:"adminUrl"`
+	APIURL   string `json:"apiUrl"`
+	AdminURL string `json:"adminUrl"`
+	// ContainerCredentialsURL and MetadataURL are "" where they are not served.
+	ContainerCredentialsURL string `json:"containerCredentialsUrl,omitzero"`
+	MetadataURL             string `json:"metadataUrl,omitzero"`
+
 	AccountID string `json:"accountId"`
 	Region    string `json:"region"`
 	// Gateway holds the address of a socket by listener port.
@@ -72,6 +76,12 @@ func (s *Server) info() (*Info, error) {
 	for port, socket := range s.cfg.gatewayPorts {
 		info.Gateway[port] = net.JoinHostPort(s.cfg.gatewayAddrs[0].String(), fmt.Sprint(socket))
 	}
+	if s.tasks != nil {
+		info.ContainerCredentialsURL = "http://" + reachable(s.tasks.Addr())
+	}
+	if s.instances != nil {
+		info.MetadataURL = "http://" + reachable(s.instances.Addr())
+	}
 	if abs, err := filepath.Abs(info.CA); err == nil {
 		info.CA = abs
 	}
@@ -112,6 +122,12 @@ func (s *Server) banner(w io.Writer, info *Info) {
 	line("api", "%s   account %s, any region", info.APIURL, info.AccountID)
 	line("gateway", "%s", strings.Join(sockets, ", "))
 	line("admin", "%s   /healthz /readyz /metrics", info.AdminURL)
+	if info.ContainerCredentialsURL != "" {
+		line("tasks", "%s   credentials for tasks, as from ECS", info.ContainerCredentialsURL)
+	}
+	if info.MetadataURL != "" {
+		line("instances", "%s   credentials for instances, as from EC2; tokens are %s", info.MetadataURL, s.cfg.IMDSTokens)
+	}
 	line("store", "%s", storage)
 	line("enforced", "API calls: signature and IAM policies. Services: signature, identity, network and service policy, on every request")
 	line("", "what cannot be evaluated is denied; the user guide is followed (conformance: %s)", s.cfg.Conformance)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,7 @@ import (
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
 	"github.com/latchwork/latchwork/internal/wire"
+	"github.com/latchwork/latchwork/internal/workload"
 )
 
 // partition of all ARNs.
@@ -63,9 +65,18 @@ type Server struct {
 	calls     *audit.Writer
 	closers   []io.Closer
 
-	api, admin       *http.Server
+	api              *http.Server
 	apiAddr, adminAt net.Listener
+	// tasks and instances are nil where they are not served.
+	tasks, instances net.Listener
+	fronts           []front
 	admins           map[string]*Admin
+}
+
+// front is one of the HTTP servers.
+type front struct {
+	server   *http.Server
+	listener net.Listener
 }
 
 // stopLimit is how long requests in flight may take to finish when the server ends.
@@ -113,10 +124,7 @@ func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err
 	}
 	run(s.gateway.Run)
 	run(s.sweep)
-	for _, h := range []struct {
-		server   *http.Server
-		listener net.Listener
-	}{{s.api, s.apiAddr}, {s.admin, s.adminAt}} {
+	for _, h := range s.fronts {
 		run(func(context.Context) error {
 			if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -203,16 +211,49 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openAPI(authenticator, tokens); err != nil {
 		return err
 	}
-	if s.apiAddr, err = net.Listen("tcp", s.cfg.APIAddr); err != nil {
-		return fmt.Errorf("api-addr: %w: choose another with --api-addr", err)
+	if s.apiAddr, err = s.listen("api-addr", s.cfg.APIAddr, s.api); err != nil {
+		return err
 	}
-	s.closers = append(s.closers, s.apiAddr)
-	if s.adminAt, err = net.Listen("tcp", s.cfg.AdminAddr); err != nil {
-		return fmt.Errorf("admin-addr: %w: choose another with --admin-addr", err)
+	admin := &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
+	if s.adminAt, err = s.listen("admin-addr", s.cfg.AdminAddr, admin); err != nil {
+		return err
 	}
-	s.closers = append(s.closers, s.adminAt)
-	s.admin = &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
-	return nil
+	return s.openWorkloads(tokens)
+}
+
+// listen opens the address of an HTTP server.
+func (s *Server) listen(setting, addr string, h *http.Server) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: choose another with --%[1]s", setting, err)
+	}
+	s.closers = append(s.closers, l)
+	s.fronts = append(s.fronts, front{h, l})
+	return l, nil
+}
+
+// openWorkloads opens what hands out credentials to workloads, as far as it is asked
+// for.
+func (s *Server) openWorkloads(tokens *credential.Tokens) (err error) {
+	w := workload.New(workload.Config{
+		Current: s.publisher.Current, Tokens: tokens, Secrets: s.ring, TokensOptional: s.cfg.IMDSTokens == "optional",
+		Partition: partition, Audit: s.calls, Decided: s.metrics.decided("workload"), Clock: s.clock, Log: s.log,
+	})
+	serve := func(h http.Handler) *http.Server {
+		return &http.Server{
+			Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		}
+	}
+	if s.cfg.ContainerCredentialsAddr != "" {
+		if s.tasks, err = s.listen("container-credentials-addr", s.cfg.ContainerCredentialsAddr, serve(w.Tasks())); err != nil {
+			return err
+		}
+	}
+	if s.cfg.IMDSAddr != "" {
+		s.instances, err = s.listen("imds-addr", s.cfg.IMDSAddr, serve(w.Instances()))
+	}
+	return err
 }
 
 func (s *Server) openStore(ctx context.Context) (store.Backend, error) {
@@ -330,7 +371,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
 			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
 			operator.New(operator.Config{
-				State: s.state(), Clock: s.clock,
+				State: s.state(), Clock: s.clock, AddressOwner: s.addressOwner,
 				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
 				Problems: s.problems,
 			}),
@@ -346,6 +387,18 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// addressOwner is the account that has an address in a VPC of a region. Loopback is
+// in the default VPC, which need not be in use.
+func (s *Server) addressOwner(region string, addr netip.Addr) string {
+	if vpc, ok := s.publisher.Current().VPC(region, snapshot.Addresses{Client: addr}); ok {
+		return vpc.Owner
+	}
+	if addr.IsLoopback() {
+		return s.cfg.AccountID
+	}
+	return ""
 }
 
 func (s *Server) state() model.State { return model.State{Store: s.store, Published: s.publisher} }

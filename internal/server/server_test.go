@@ -231,7 +231,7 @@ func TestProblems(t *testing.T) {
 		t.Errorf("readiness: %+v", got)
 	}
 	scrape := httptest.NewRecorder()
-	s.admin.Handler.ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	s.adminHandler().ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if !strings.Contains(scrape.Body.String(), "\nlatchwork_snapshot_problems 2\n") {
 		t.Error("the metrics do not count both")
 	}

@@ -83,6 +83,14 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 		}
 	}
 	next.providers = providers.done()
+	profiles := edit(before.profiles)
+	for id, was := range d.profiles {
+		b.profile(profiles, id, was)
+	}
+	next.profiles = profiles.done()
+	if d.bindings || next.bindings == nil {
+		next.bindings = buildBindingTable(b.st.bindings.rows)
+	}
 
 	networks := edit(before.networks)
 	for id, was := range d.networks {
@@ -135,13 +143,13 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 
 // dirtyReset empties the sets in place: tables hold on to them.
 func dirtyReset(d dirty) dirty {
-	for _, t := range []touched{d.users, d.roles, d.policies, d.networks, d.services, d.targetGroups} {
+	for _, t := range []touched{d.users, d.roles, d.policies, d.networks, d.services, d.targetGroups, d.profiles} {
 		clear(t)
 	}
 	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes, d.providers} {
 		clear(s)
 	}
-	d.vpcs, d.ports = false, false
+	d.vpcs, d.ports, d.bindings = false, false, false
 	return d
 }
 

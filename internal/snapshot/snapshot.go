@@ -139,6 +139,8 @@ type Snapshot struct {
 	groups   shards[*group]
 	// providers has their keys in the store.
 	providers shards[*model.OIDCProvider]
+	profiles  shards[*InstanceProfile]
+	bindings  *bindingTable
 
 	services     shards[*Service]
 	hosts        shards[[]*Service]

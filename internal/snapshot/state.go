@@ -89,6 +89,8 @@ type state struct {
 	vpcJoins  *table[model.VPCAssociation]
 	auth      *table[model.AuthPolicy]
 	providers *table[model.OIDCProvider]
+	profiles  *table[model.InstanceProfile]
+	bindings  *table[model.Binding]
 	meshes    *table[model.Mesh]
 	nodes     *table[model.VirtualNode]
 	gateways  *table[model.VirtualGateway]
@@ -131,18 +133,18 @@ func (t touched) was(key, arn string) {
 	}
 }
 
-// dirty says what must be built anew, by record keys of the named table; vpcs
-// and ports are built as a whole.
+// dirty says what must be built anew, by record keys of the named table; vpcs,
+// ports and bindings are built as a whole.
 type dirty struct {
-	users, roles, policies, networks, services, targetGroups touched
-	groups, keys, hosts, meshes, providers                   set
-	vpcs, ports                                              bool
+	users, roles, policies, networks, services, targetGroups, profiles touched
+	groups, keys, hosts, meshes, providers                             set
+	vpcs, ports, bindings                                              bool
 }
 
 func newDirty() dirty {
 	return dirty{
 		users: touched{}, roles: touched{}, policies: touched{}, networks: touched{}, services: touched{},
-		targetGroups: touched{}, groups: set{}, keys: set{}, hosts: set{}, meshes: set{}, providers: set{},
+		targetGroups: touched{}, profiles: touched{}, groups: set{}, keys: set{}, hosts: set{}, meshes: set{}, providers: set{},
 	}
 }
 
@@ -283,6 +285,8 @@ func newState() *state {
 		d.services.add(id)
 	})
 	s.providers = newTable(model.OIDCProviders, func(id string, _, _ *model.OIDCProvider) { d.providers.add(id) })
+	s.profiles = newTable(model.Profiles, touch(d.profiles, func(p *model.InstanceProfile) string { return p.ARN }))
+	s.bindings = newTable(model.Bindings, func(string, *model.Binding, *model.Binding) { d.bindings = true })
 	s.meshes = newTable(model.Meshes, func(id string, _, _ *model.Mesh) { d.meshes.add(id) })
 	s.nodes = newTable(model.VirtualNodes, relate(s.inMesh.nodes, d.meshes, func(n *model.VirtualNode) string { return n.MeshKey() }))
 	s.gateways = newTable(model.VirtualGateways, relate(s.inMesh.gateways, d.meshes, func(g *model.VirtualGateway) string { return g.MeshKey() }))
@@ -292,7 +296,7 @@ func newState() *state {
 	s.entries = newTable(model.GatewayRoutes, relate(s.inMesh.gatewayRoutes, d.meshes, func(r *model.GatewayRoute) string { return r.MeshKey() }))
 	s.all = []applier{
 		s.users, s.groups, s.roles, s.policies, s.keys, s.vpcs, s.vpcJoins, s.networks, s.services,
-		s.listeners, s.rules, s.groupsTG, s.targets, s.joins, s.auth, s.providers,
+		s.listeners, s.rules, s.groupsTG, s.targets, s.joins, s.auth, s.providers, s.profiles, s.bindings,
 		s.meshes, s.nodes, s.gateways, s.routers, s.virtual, s.routes, s.entries,
 	}
 	return s

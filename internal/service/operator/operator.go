@@ -1,12 +1,14 @@
 // Package operator carries out Latchwork's own operations, which AWS has no like
 // of: it explains decisions, lists records that could not be compiled, keeps the keys
-// of issuers that publish none, and shares meshes. They are called and authorized as
-// AWS's are, with the service name latchwork.
+// of issuers that publish none, shares meshes, and says which workload has which
+// role. They are called and authorized as AWS's are, with the service name
+// latchwork.
 package operator
 
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/clock"
@@ -24,6 +26,7 @@ var API = &awsapi.Service{
 		"ResourceNotFoundException": {Status: 404},
 		"AccessDeniedException":     {Status: 403},
 		"ValidationException":       {Status: 400},
+		"ConflictException":         {Status: 409},
 	},
 	Constraints: map[string]*awsapi.Constraint{
 		"AccountId":  {Pattern: "[0-9]{12}", RE2: `\A[0-9]{12}\z`},
@@ -35,6 +38,9 @@ var API = &awsapi.Service{
 type Config struct {
 	model.State
 	Clock clock.Clock
+	// AddressOwner is the account that has an address in one of its VPCs of a region; ""
+	// if none has.
+	AddressOwner func(region string, addr netip.Addr) string
 	// Explain gives the JSON of a decision's explanation by request id, to the
 	// account that the request was for: others must not see it.
 	Explain func(id, account string) (explanation any, ok bool)
@@ -94,11 +100,27 @@ func New(cfg Config) awsapi.Binding {
 				Name: "UnshareMesh", Method: "PUT", URI: "/latchwork/meshes/{meshName}/unshare", Status: 200,
 				Errors: []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
 			}, s.UnshareMesh),
+			awsapi.Op(awsapi.Spec{
+				Name: "CreateBinding", Method: "POST", URI: "/latchwork/bindings", Status: 200,
+				Errors: []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+			}, s.CreateBinding),
+			awsapi.Op(awsapi.Spec{
+				Name: "ListBindings", Method: "GET", URI: "/latchwork/bindings", Status: 200,
+				Errors: []string{"AccessDeniedException"},
+			}, s.ListBindings),
+			awsapi.Op(awsapi.Spec{
+				Name: "DeleteBinding", Method: "DELETE", URI: "/latchwork/bindings/{bindingId}", Status: 200,
+				Errors: []string{"ResourceNotFoundException", "AccessDeniedException"},
+			}, s.DeleteBinding),
 		},
 		Access: awsapi.AccessTable{
 			"ExplainRequest": {Action: "latchwork:ExplainRequest", Resources: awsapi.Target(
 				func(c *awsapi.Call, in *ExplainInput) string { return arn(c, "request/"+*in.RequestID) })},
-			"ListProblems": {Action: "latchwork:ListProblems", Resources: awsapi.Everything},
+			"ListProblems":  {Action: "latchwork:ListProblems", Resources: awsapi.Everything},
+			"CreateBinding": {Action: "latchwork:CreateBinding", Resources: awsapi.Targets(s.passesRole)},
+			"ListBindings":  {Action: "latchwork:ListBindings", Resources: awsapi.Everything},
+			"DeleteBinding": {Action: "latchwork:DeleteBinding", Resources: awsapi.Target(
+				func(c *awsapi.Call, in *DeleteBindingInput) string { return scopeOf(c).ARN(Name, "binding/"+*in.ID) })},
 			"PutOIDCProviderKeys": {Action: "latchwork:PutOIDCProviderKeys", Resources: awsapi.Target(
 				func(c *awsapi.Call, in *PutOIDCProviderKeysInput) string {
 					return model.IAMARN(c.Partition, c.Account, "oidc-provider", "/", model.OIDCProviderName(*in.Issuer))

@@ -1,12 +1,17 @@
 package operator
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/clock"
@@ -31,6 +36,8 @@ type world struct {
 	// that it refuses.
 	asked []string
 	deny  string
+	// owners are accounts by the addresses in their VPCs.
+	owners map[string]string
 }
 
 func (w *world) WaitFor(context.Context, store.Revision) error { return nil }
@@ -56,6 +63,13 @@ func (w *world) Authorize(_ context.Context, c *awsapi.Call) error {
 	return nil
 }
 
+func (w *world) owner(region string, addr netip.Addr) string {
+	if region != "us-west-2" {
+		w.t.Errorf("asked for region %s", region)
+	}
+	return w.owners[addr.String()]
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	backend, err := etcd.Start(t.Context(), etcd.Embedded{Dir: t.TempDir(), Prefix: "latchwork/", Log: slog.New(slog.DiscardHandler)})
@@ -64,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { backend.Close() })
 	w := &world{t: t, store: store.New(backend)}
-	binding := New(Config{State: model.State{Store: w.store, Published: w}, Clock: clock.Fixed(now)})
+	binding := New(Config{State: model.State{Store: w.store, Published: w}, Clock: clock.Fixed(now), AddressOwner: w.owner})
 	if gaps := binding.Gaps(); len(gaps) > 0 {
 		t.Fatal(gaps)
 	}
@@ -139,4 +153,132 @@ func TestPutOIDCProviderKeys(t *testing.T) {
 	if p := stored(); p.KeySet != "" {
 		t.Error("a refused call stored something")
 	}
+}
+
+// bindings are a role, an instance profile with it and one without.
+func bindings(t *testing.T) *world {
+	w := newWorld(t)
+	w.update(func(tx *store.Tx) error {
+		if err := model.Roles.Put(tx, model.IAMKey(account, "App"), &model.Role{Meta: model.Meta{ARN: roleARN, Name: "App", Account: account}}); err != nil {
+			return err
+		}
+		for name, role := range map[string]string{"Box": "App", "Empty": ""} {
+			p := &model.InstanceProfile{Meta: model.Meta{ARN: "arn:aws:iam::" + account + ":instance-profile/" + name, Name: name, Account: account}, Role: role}
+			if err := model.Profiles.Put(tx, model.IAMKey(account, name), p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return w
+}
+
+const (
+	roleARN    = "arn:aws:iam::" + account + ":role/r/App"
+	allBinding = "latchwork:CreateBinding arn:aws:latchwork:us-west-2:" + account + ":binding/*"
+	passRole   = "iam:PassRole " + roleARN
+)
+
+// stored are the bindings in the store.
+func (w *world) stored() []*model.Binding {
+	w.t.Helper()
+	var out []*model.Binding
+	if err := w.store.View(w.t.Context(), func(tx *store.Tx) error {
+		all, err := model.Bindings.List(tx, "")
+		for i := range all {
+			out = append(out, all[i].Record)
+		}
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+func TestBindings(t *testing.T) {
+	w := bindings(t)
+	// made creates a binding and checks what was asked for.
+	made := func(body string, asked ...string) (out struct{ ID, ARN, Kind, Role, InstanceProfile, Address, CredentialID, AuthorizationToken string }) {
+		t.Helper()
+		code, text := w.call("POST", "/latchwork/bindings", body)
+		if err := json.Unmarshal([]byte(text), &out); code != 200 || err != nil {
+			t.Fatalf("%d %s %v", code, text, err)
+		}
+		if diff := cmp.Diff(asked, w.asked); diff != "" {
+			t.Error(diff)
+		}
+		return out
+	}
+	task := made(`{"kind":"ecs-task","role":"`+roleARN+`"}`, allBinding, passRole)
+	relative := made(`{"kind":"ecs-task","role":"`+roleARN+`","relative":true}`, allBinding, passRole)
+	box := made(`{"kind":"ec2-instance","instanceProfile":"BOX","address":"::ffff:10.0.0.1"}`, allBinding, passRole)
+	// What is in a profile later is passed when it is put in.
+	empty := made(`{"kind":"ec2-instance","instanceProfile":"Empty"}`, allBinding)
+	if len(task.ID) != 32 || len(task.CredentialID) < 26 || len(task.AuthorizationToken) < 26 || task.Role != roleARN || task.CredentialID == relative.CredentialID ||
+		relative.AuthorizationToken != "" || !strings.HasPrefix(box.ID, "i-0") || box.Address != "10.0.0.1" || box.CredentialID != "" || empty.Address != "" ||
+		box.InstanceProfile != "arn:aws:iam::"+account+":instance-profile/Box" || box.ARN != "arn:aws:latchwork:us-west-2:"+account+":binding/"+box.ID {
+		t.Errorf("%+v %+v %+v %+v", task, relative, box, empty)
+	}
+	var hashes int
+	for _, b := range w.stored() {
+		if bytes.Equal(b.CredentialHash, model.SecretHash(task.CredentialID)) && bytes.Equal(b.TokenHash, model.SecretHash(task.AuthorizationToken)) {
+			hashes++
+		}
+		if text, _ := json.Marshal(b); strings.Contains(string(text), task.CredentialID) || strings.Contains(string(text), task.AuthorizationToken) {
+			t.Errorf("a secret is in the store: %s", text)
+		}
+	}
+	if hashes != 1 {
+		t.Error("the task's secrets are not in the store, as hashes")
+	}
+	code, text := w.call("GET", "/latchwork/bindings", "")
+	if code != 200 || strings.Count(text, `"arn"`) != 4 || strings.Contains(text, "credentialId") || strings.Contains(text, task.CredentialID) {
+		t.Errorf("%d %s", code, text)
+	}
+	for _, c := range []struct{ body, deny, want string }{
+		{`{"kind":"ecs-task","role":"` + roleARN + `"}`, "iam:PassRole", "no iam:PassRole"},
+		{`{"kind":"ecs-task","role":"` + roleARN + `"}`, "latchwork:CreateBinding", "no latchwork:CreateBinding"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box"}`, "iam:PassRole", "no iam:PassRole"},
+		{`{"kind":"lambda","role":"` + roleARN + `"}`, "", "is neither ecs-task nor ec2-instance"},
+		{`{"kind":"ecs-task"}`, "", "has a role and neither"},
+		{`{"kind":"ecs-task","role":"` + roleARN + `","address":"10.0.0.2"}`, "", "has a role and neither"},
+		{`{"kind":"ec2-instance","role":"` + roleARN + `"}`, "", "has an instanceProfile"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box","relative":true}`, "", "has an instanceProfile"},
+		{`{"kind":"ec2-instance","instanceProfile":"None"}`, "", "has no instance profile None"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"box"}`, "", "is not the IP address of a machine"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"0.0.0.0"}`, "", "is not the IP address of a machine"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.0.0.1"}`, "", "the address 10.0.0.1 is that of another instance"},
+		{`{"kind":"ecs-task","role":"arn:aws:iam::` + account + `:role/App"}`, "", "has no role with the ARN"},
+		{`{"kind":"ecs-task","role":"arn:aws:iam::210987654321:role/r/App"}`, "", "has no role with the ARN"},
+		{`{"kind":"ecs-task","role":"App"}`, "", "has no role with the ARN"},
+	} {
+		w.deny = c.deny
+		if code, text := w.call("POST", "/latchwork/bindings", c.body); code < 400 || !strings.Contains(text, c.want) {
+			t.Errorf("%s: %d %s", c.body, code, text)
+		}
+	}
+	w.deny = ""
+	w.owners = map[string]string{"10.1.0.1": "210987654321", "::1": "210987654321", "10.1.0.2": account}
+	for _, body := range []string{
+		`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.1.0.1"}`,
+		`{"kind":"ec2-instance","instanceProfile":"Box"}`,
+	} {
+		if code, text := w.call("POST", "/latchwork/bindings", body); code != 400 || !strings.Contains(text, "is in a VPC of another account") {
+			t.Errorf("%s: %d %s", body, code, text)
+		}
+	}
+	if n := len(w.stored()); n != 4 {
+		t.Errorf("%d bindings after refusals", n)
+	}
+	for _, id := range []string{task.ID, relative.ID, box.ID, empty.ID} {
+		if code, text := w.call("DELETE", "/latchwork/bindings/"+id, ""); code != 200 || w.asked[0] != "latchwork:DeleteBinding arn:aws:latchwork:us-west-2:"+account+":binding/"+id {
+			t.Errorf("%d %s, asked %v", code, text, w.asked)
+		}
+	}
+	if code, text := w.call("DELETE", "/latchwork/bindings/"+box.ID, ""); code != 404 {
+		t.Errorf("once more: %d %s", code, text)
+	}
+	made(`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.1.0.2"}`, allBinding, passRole)
+	// The address is free again.
+	made(`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.0.0.1"}`, allBinding, passRole)
 }

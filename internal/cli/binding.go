@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"text/tabwriter"
+
+	"github.com/latchwork/latchwork/internal/server"
+)
+
+type bindingCommands struct {
+	Create struct {
+		ECS createTaskCommand     `cmd:"" name:"ecs" help:"Give a task a role, and print the environment that makes its SDKs and Envoy use it."`
+		EC2 createInstanceCommand `cmd:"" name:"ec2" help:"Give an instance the role of an instance profile."`
+	} `cmd:"" help:"Give a workload a role."`
+	List   listBindingsCommand  `cmd:"" help:"List the bindings of the account and region."`
+	Delete deleteBindingCommand `cmd:"" help:"Take a role away from a workload. Keys that it has are good until they expire."`
+}
+
+// binding is one as the API shows it.
+type binding struct {
+	ID                 string `json:"id"`
+	ARN                string `json:"arn"`
+	Kind               string `json:"kind"`
+	Role               string `json:"role,omitzero"`
+	InstanceProfile    string `json:"instanceProfile,omitzero"`
+	Address            string `json:"address,omitzero"`
+	CredentialID       string `json:"credentialId,omitzero"`
+	AuthorizationToken string `json:"authorizationToken,omitzero"`
+}
+
+const bindingsPath = "/latchwork/bindings"
+
+type createTaskCommand struct {
+	Role     string `required:"" help:"ARN of the role. It must trust ecs-tasks.amazonaws.com." placeholder:"ARN"`
+	Relative bool   `help:"For a workload that reaches the server at 169.254.170.2: no token, and the relative form of the URL."`
+	Output   string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	apiFlags
+}
+
+func (c *createTaskCommand) Run(e *env) error {
+	in := map[string]any{"kind": "ecs-task", "role": c.Role}
+	if c.Relative {
+		in["relative"] = true
+	}
+	made, info, err := c.create(e, in, c.Output)
+	if err != nil || c.Output == "json" {
+		return err
+	}
+	path := "/v2/credentials/" + made.CredentialID
+	if c.Relative {
+		export(e, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path)
+		return nil
+	}
+	at := info.ContainerCredentialsURL
+	if at == "" {
+		at = "http://127.0.0.1:4002"
+		fmt.Fprintln(e.stderr, "The server serves no credentials to tasks yet: start it with --container-credentials-addr 127.0.0.1:4002")
+	}
+	export(e, "AWS_CONTAINER_CREDENTIALS_FULL_URI", at+path)
+	export(e, "AWS_CONTAINER_AUTHORIZATION_TOKEN", made.AuthorizationToken)
+	return nil
+}
+
+type createInstanceCommand struct {
+	InstanceProfile string `required:"" help:"Name of the instance profile. Its role must trust ec2.amazonaws.com." placeholder:"NAME"`
+	Address         string `help:"IP address that the instance asks from. Without one it is on the server's own machine, and there is one such." placeholder:"IP"`
+	Output          string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	apiFlags
+}
+
+func (c *createInstanceCommand) Run(e *env) error {
+	in := map[string]any{"kind": "ec2-instance", "instanceProfile": c.InstanceProfile}
+	if c.Address != "" {
+		in["address"] = c.Address
+	}
+	_, info, err := c.create(e, in, c.Output)
+	if err != nil || c.Output == "json" {
+		return err
+	}
+	at := info.MetadataURL
+	if at == "" {
+		at = "http://127.0.0.1:4003"
+		fmt.Fprintln(e.stderr, "The server serves no instance metadata yet: start it with --imds-addr 127.0.0.1:4003")
+	}
+	export(e, "AWS_EC2_METADATA_SERVICE_ENDPOINT", at)
+	return nil
+}
+
+// create makes a binding. What it prints on standard output is for eval; the id is
+// for people.
+func (f *apiFlags) create(e *env, in map[string]any, output string) (*binding, *server.Info, error) {
+	client, info, err := f.client(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	made := new(binding)
+	if err := client.rest(e.ctx, "latchwork", http.MethodPost, bindingsPath, in, made); err != nil {
+		return nil, nil, err
+	}
+	if output == "json" {
+		return made, info, e.json(made)
+	}
+	fmt.Fprintf(e.stderr, "Binding %s is made. Its secrets are not shown again.\n", made.ID)
+	return made, info, nil
+}
+
+func export(e *env, name, value string) { fmt.Fprintf(e.stdout, "export %s='%s'\n", name, value) }
+
+type listBindingsCommand struct {
+	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	apiFlags
+}
+
+func (c *listBindingsCommand) Run(e *env) error {
+	client, _, err := c.client(e)
+	if err != nil {
+		return err
+	}
+	var out struct {
+		Bindings []binding `json:"bindings"`
+	}
+	if err := client.rest(e.ctx, "latchwork", http.MethodGet, bindingsPath, nil, &out); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return e.json(out.Bindings)
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tKIND\tROLE OR PROFILE\tADDRESS")
+	for _, b := range out.Bindings {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", b.ID, b.Kind, b.Role+b.InstanceProfile, b.Address)
+	}
+	return w.Flush()
+}
+
+type deleteBindingCommand struct {
+	ID string `arg:"" help:"Id of the binding."`
+	apiFlags
+}
+
+func (c *deleteBindingCommand) Run(e *env) error {
+	client, _, err := c.client(e)
+	if err != nil {
+		return err
+	}
+	return client.rest(e.ctx, "latchwork", http.MethodDelete, bindingsPath+"/"+url.PathEscape(c.ID), nil, nil)
+}

@@ -1,0 +1,250 @@
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/fault"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
+)
+
+// CreateBindingInput says what a workload is and which role it gets: Role of an
+// ecs-task, InstanceProfile, by name, of an ec2-instance.
+type CreateBindingInput struct {
+	Kind            *string `json:"kind,omitzero" aws:"String,required"`
+	Role            *string `json:"role,omitzero" aws:"String"`
+	InstanceProfile *string `json:"instanceProfile,omitzero" aws:"String"`
+	// Address is the one that an instance asks from; without one it is on the server's
+	// own machine.
+	Address *string `json:"address,omitzero" aws:"String"`
+	// Relative says that a task sends no token, as one that reads its credentials from
+	// 169.254.170.2: then the credential id is the only secret.
+	Relative *bool `json:"relative,omitzero" aws:"Boolean"`
+}
+
+// Binding is a binding as it is shown. The secrets of a task are shown once, when it
+// is made.
+type Binding struct {
+	ID              *string `json:"id,omitzero" aws:"String"`
+	ARN             *string `json:"arn,omitzero" aws:"String"`
+	Kind            *string `json:"kind,omitzero" aws:"String"`
+	Role            *string `json:"role,omitzero" aws:"String"`
+	InstanceProfile *string `json:"instanceProfile,omitzero" aws:"String"`
+	Address         *string `json:"address,omitzero" aws:"String"`
+
+	CredentialID       *string `json:"credentialId,omitzero" aws:"String"`
+	AuthorizationToken *string `json:"authorizationToken,omitzero" aws:"String"`
+}
+
+// ListBindingsInput is empty.
+type ListBindingsInput struct{}
+
+// ListBindingsOutput holds all bindings of the account and region.
+type ListBindingsOutput struct {
+	Bindings []Binding `json:"bindings,omitzero" aws:"BindingList,required"`
+}
+
+// DeleteBindingInput names a binding.
+type DeleteBindingInput struct {
+	ID *string `json:"-" aws:"String,required,uri=bindingId"`
+}
+
+// DeleteBindingOutput is empty.
+type DeleteBindingOutput struct{}
+
+// services are the service principals that workloads get their roles through.
+var services = map[string]string{model.ECSTask: "ecs-tasks.amazonaws.com", model.EC2Instance: "ec2.amazonaws.com"}
+
+// passed finds the role that a binding would give away, with what it is named by;
+// the role is nil if there is none.
+func passed(tx *store.Tx, c *awsapi.Call, in *CreateBindingInput) (*model.Role, *model.InstanceProfile, error) {
+	if *in.Kind == model.EC2Instance {
+		p, err := model.Profiles.Get(tx, model.IAMKey(c.Account, model.Deref(in.InstanceProfile)))
+		if err != nil || p == nil || p.Role == "" {
+			return nil, p, err
+		}
+		r, err := model.Roles.Get(tx, model.IAMKey(c.Account, p.Role))
+		return r, p, err
+	}
+	arn := model.Deref(in.Role)
+	r, err := model.Roles.Get(tx, model.IAMKey(c.Account, arn[strings.LastIndexByte(arn, '/')+1:]))
+	if err != nil || r == nil || r.ARN != arn {
+		return nil, nil, err
+	}
+	return r, nil, nil
+}
+
+// passesRole makes the resources of CreateBinding: whoever binds a role to a workload
+// gives it away, as who starts the workload at AWS does.
+// Source: IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+func (s *Service) passesRole(ctx context.Context, c *awsapi.Call, in *CreateBindingInput) ([]awsapi.Resource, error) {
+	out := []awsapi.Resource{{ARN: scopeOf(c).ARN(Name, "binding/*")}}
+	pass := awsapi.Resource{
+		ARN: model.Deref(in.Role), Action: "iam:PassRole",
+		Keys: []awsapi.Key{{Name: "iam:PassedToService", Values: []string{services[*in.Kind]}}},
+	}
+	err := s.cfg.View(ctx, func(tx *store.Tx) error {
+		r, _, err := passed(tx, c, in)
+		if r != nil {
+			pass.ARN = r.ARN
+			for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
+				pass.Keys = append(pass.Keys,
+					awsapi.Key{Name: "aws:ResourceTag/" + key, Values: []string{r.Tags[key]}},
+					awsapi.Key{Name: "iam:ResourceTag/" + key, Values: []string{r.Tags[key]}})
+			}
+		}
+		return err
+	})
+	if pass.ARN != "" {
+		out = append(out, pass)
+	}
+	return out, err
+}
+
+func (in *CreateBindingInput) check() (addr netip.Addr, err error) {
+	wrong := func(member, format string, args ...any) (netip.Addr, error) {
+		return netip.Addr{}, API.Invalid(member, format, args...)
+	}
+	switch *in.Kind {
+	case model.ECSTask:
+		if in.Role == nil || in.InstanceProfile != nil || in.Address != nil {
+			return wrong("role", "a binding of an ecs-task has a role and neither an instanceProfile nor an address")
+		}
+	case model.EC2Instance:
+		if in.InstanceProfile == nil || in.Role != nil || in.Relative != nil {
+			return wrong("instanceProfile", "a binding of an ec2-instance has an instanceProfile, perhaps an address, and nothing else")
+		}
+		if in.Address == nil {
+			return netip.Addr{}, nil
+		}
+		addr, err := netip.ParseAddr(*in.Address)
+		if err != nil || addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
+			return wrong("address", "%q is not the IP address of a machine", *in.Address)
+		}
+		return addr.Unmap(), nil
+	default:
+		return wrong("kind", "the kind %q is neither %s nor %s", *in.Kind, model.ECSTask, model.EC2Instance)
+	}
+	return netip.Addr{}, nil
+}
+
+// CreateBinding gives a workload a role.
+func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*Binding, error) {
+	addr, err := in.check()
+	if err != nil {
+		return nil, err
+	}
+	call := awsapi.FromContext(ctx)
+	scope, now := scopeOf(call), s.cfg.Clock()
+	b := &model.Binding{
+		Meta: model.Meta{Account: scope.Account, Region: scope.Region, Created: now, Updated: now},
+		Kind: *in.Kind, Address: addr,
+	}
+	if b.Kind == model.EC2Instance {
+		// No account may speak to the machines of another, nor to all on this one.
+		at := addr
+		if !at.IsValid() {
+			at = netip.IPv6Loopback()
+		}
+		if owner := s.cfg.AddressOwner(scope.Region, at); owner != "" && owner != scope.Account {
+			return nil, API.Invalid("address", "the address %s is in a VPC of another account: name an address of a machine of your own", at)
+		}
+	}
+	var credentialID, token string
+	if b.Kind == model.ECSTask {
+		var id [16]byte
+		rand.Read(id[:]) // never fails: it ends the process instead
+		b.ID = hex.EncodeToString(id[:])
+		credentialID = rand.Text()
+		b.CredentialHash = model.SecretHash(credentialID)
+		if !model.Deref(in.Relative) {
+			token = rand.Text()
+			b.TokenHash = model.SecretHash(token)
+		}
+	} else {
+		b.ID = model.NewID("i")
+	}
+	b.ARN = scope.ARN(Name, "binding/"+b.ID)
+	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
+		role, profile, err := passed(tx, call, in)
+		switch {
+		case err != nil:
+			return err
+		case profile != nil:
+			b.InstanceProfile = profile.ARN
+		case role != nil:
+			b.Role = role.ARN
+		case b.Kind == model.EC2Instance:
+			return fault.New("ResourceNotFoundException", "account %s has no instance profile %s", scope.Account, *in.InstanceProfile)
+		default:
+			return fault.New("ResourceNotFoundException", "account %s has no role with the ARN %s: a workload gets a role of its own account", scope.Account, *in.Role)
+		}
+		if addr.IsValid() {
+			claim, err := model.Unique.Get(tx, model.BindingAddressKey(addr))
+			if err != nil {
+				return err
+			}
+			if claim != nil {
+				return fault.New("ConflictException", "the address %s is that of another instance", addr)
+			}
+			if err := model.Unique.Put(tx, model.BindingAddressKey(addr), &model.Claim{ID: b.ID}); err != nil {
+				return err
+			}
+		}
+		return model.Bindings.Put(tx, scope.Key(b.ID), b)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := shown(b)
+	out.CredentialID, out.AuthorizationToken = model.Present(credentialID), model.Present(token)
+	return &out, nil
+}
+
+func shown(b *model.Binding) Binding {
+	out := Binding{ID: &b.ID, ARN: &b.ARN, Kind: &b.Kind, Role: model.Present(b.Role), InstanceProfile: model.Present(b.InstanceProfile)}
+	if b.Address.IsValid() {
+		out.Address = new(b.Address.String())
+	}
+	return out
+}
+
+// ListBindings lists the bindings of the account and region.
+func (s *Service) ListBindings(ctx context.Context, _ *ListBindingsInput) (*ListBindingsOutput, error) {
+	out := &ListBindingsOutput{Bindings: []Binding{}}
+	return out, s.cfg.View(ctx, func(tx *store.Tx) error {
+		all, err := model.Bindings.List(tx, scopeOf(awsapi.FromContext(ctx)).Prefix())
+		for i := range all {
+			out.Bindings = append(out.Bindings, shown(all[i].Record))
+		}
+		return err
+	})
+}
+
+// DeleteBinding takes a role away from a workload. Keys that it has are good until
+// they expire, as AWS's are.
+func (s *Service) DeleteBinding(ctx context.Context, in *DeleteBindingInput) (*DeleteBindingOutput, error) {
+	scope := scopeOf(awsapi.FromContext(ctx))
+	return &DeleteBindingOutput{}, s.cfg.Update(ctx, func(tx *store.Tx) error {
+		b, err := model.Bindings.Get(tx, scope.Key(*in.ID))
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			return fault.New("ResourceNotFoundException", "account %s has no binding %s in %s", scope.Account, *in.ID, scope.Region)
+		}
+		if b.Address.IsValid() {
+			if err := model.Unique.Delete(tx, model.BindingAddressKey(b.Address)); err != nil {
+				return err
+			}
+		}
+		return model.Bindings.Delete(tx, scope.Key(b.ID))
+	})
+}
