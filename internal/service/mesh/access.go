@@ -23,14 +23,14 @@ func (s *Service) access() awsapi.AccessTable {
 		t[operation] = awsapi.Access{Action: "appmesh:" + operation, Resources: resources, Keys: keys}
 	}
 
-	with("CreateMesh", at(s, change, func(in *wire.CreateMeshRequest) []ref { return []ref{to(in.MeshName, nil)} }),
+	with("CreateMesh", at(s, add, func(in *wire.CreateMeshRequest) []ref { return []ref{to(in.MeshName, nil)} }),
 		tagsOf(func(in *wire.CreateMeshRequest) []wire.TagRef { return in.Tags }))
 	row("DescribeMesh", at(s, look, func(in *wire.DescribeMeshRequest) []ref { return []ref{to(in.MeshName, in.MeshOwner)} }))
 	row("ListMeshes", awsapi.Everything)
 	row("UpdateMesh", at(s, change, func(in *wire.UpdateMeshRequest) []ref { return []ref{to(in.MeshName, nil)} }))
 	row("DeleteMesh", at(s, discard, func(in *wire.DeleteMeshRequest) []ref { return []ref{to(in.MeshName, nil)} }))
 
-	with("CreateVirtualNode", at(s, change, func(in *wire.CreateVirtualNodeRequest) []ref {
+	with("CreateVirtualNode", at(s, add, func(in *wire.CreateVirtualNodeRequest) []ref {
 		return []ref{toNode(in.MeshName, in.MeshOwner, in.VirtualNodeName)}
 	}), tagsOf(func(in *wire.CreateVirtualNodeRequest) []wire.TagRef { return in.Tags }))
 	row("DescribeVirtualNode", at(s, look, func(in *wire.DescribeVirtualNodeRequest) []ref {
@@ -44,7 +44,7 @@ func (s *Service) access() awsapi.AccessTable {
 	}))
 	row("ListVirtualNodes", at(s, look, func(in *wire.ListVirtualNodesRequest) []ref { return []ref{to(in.MeshName, in.MeshOwner)} }))
 
-	with("CreateVirtualGateway", at(s, change, func(in *wire.CreateVirtualGatewayRequest) []ref {
+	with("CreateVirtualGateway", at(s, add, func(in *wire.CreateVirtualGatewayRequest) []ref {
 		return []ref{toGateway(in.MeshName, in.MeshOwner, in.VirtualGatewayName)}
 	}), tagsOf(func(in *wire.CreateVirtualGatewayRequest) []wire.TagRef { return in.Tags }))
 	row("DescribeVirtualGateway", at(s, look, func(in *wire.DescribeVirtualGatewayRequest) []ref {
@@ -58,7 +58,7 @@ func (s *Service) access() awsapi.AccessTable {
 	}))
 	row("ListVirtualGateways", at(s, look, func(in *wire.ListVirtualGatewaysRequest) []ref { return []ref{to(in.MeshName, in.MeshOwner)} }))
 
-	with("CreateVirtualRouter", at(s, change, func(in *wire.CreateVirtualRouterRequest) []ref {
+	with("CreateVirtualRouter", at(s, add, func(in *wire.CreateVirtualRouterRequest) []ref {
 		return []ref{toRouter(in.MeshName, in.MeshOwner, in.VirtualRouterName)}
 	}), tagsOf(func(in *wire.CreateVirtualRouterRequest) []wire.TagRef { return in.Tags }))
 	row("DescribeVirtualRouter", at(s, look, func(in *wire.DescribeVirtualRouterRequest) []ref {
@@ -72,7 +72,7 @@ func (s *Service) access() awsapi.AccessTable {
 	}))
 	row("ListVirtualRouters", at(s, look, func(in *wire.ListVirtualRoutersRequest) []ref { return []ref{to(in.MeshName, in.MeshOwner)} }))
 
-	with("CreateVirtualService", at(s, change, func(in *wire.CreateVirtualServiceRequest) []ref {
+	with("CreateVirtualService", at(s, add, func(in *wire.CreateVirtualServiceRequest) []ref {
 		return append([]ref{toService(in.MeshName, in.MeshOwner, in.VirtualServiceName)}, usedByService(in.MeshName, in.MeshOwner, in.Spec)...)
 	}), tagsOf(func(in *wire.CreateVirtualServiceRequest) []wire.TagRef { return in.Tags }))
 	row("DescribeVirtualService", at(s, look, func(in *wire.DescribeVirtualServiceRequest) []ref {
@@ -86,7 +86,7 @@ func (s *Service) access() awsapi.AccessTable {
 	}))
 	row("ListVirtualServices", at(s, look, func(in *wire.ListVirtualServicesRequest) []ref { return []ref{to(in.MeshName, in.MeshOwner)} }))
 
-	with("CreateRoute", at(s, change, func(in *wire.CreateRouteRequest) []ref {
+	with("CreateRoute", at(s, add, func(in *wire.CreateRouteRequest) []ref {
 		return append([]ref{toRoute(in.MeshName, in.MeshOwner, in.VirtualRouterName, in.RouteName)}, usedByRoute(in.MeshName, in.MeshOwner, in.Spec)...)
 	}), tagsOf(func(in *wire.CreateRouteRequest) []wire.TagRef { return in.Tags }))
 	row("DescribeRoute", at(s, look, func(in *wire.DescribeRouteRequest) []ref {
@@ -102,7 +102,7 @@ func (s *Service) access() awsapi.AccessTable {
 		return []ref{toRouter(in.MeshName, in.MeshOwner, in.VirtualRouterName)}
 	}))
 
-	with("CreateGatewayRoute", at(s, change, func(in *wire.CreateGatewayRouteRequest) []ref {
+	with("CreateGatewayRoute", at(s, add, func(in *wire.CreateGatewayRouteRequest) []ref {
 		return append([]ref{toGatewayRoute(in.MeshName, in.MeshOwner, in.VirtualGatewayName, in.GatewayRouteName)}, usedByGatewayRoute(in.MeshName, in.MeshOwner, in.Spec)...)
 	}), tagsOf(func(in *wire.CreateGatewayRouteRequest) []wire.TagRef { return in.Tags }))
 	row("DescribeGatewayRoute", at(s, look, func(in *wire.DescribeGatewayRouteRequest) []ref {
@@ -170,6 +170,7 @@ type intent uint8
 
 const (
 	change  intent = iota // the owner alone
+	add                   // it will be the caller's own
 	look                  // whoever may see the mesh; to refer to something is no more
 	discard               // the owner, and the mesh's
 )
@@ -208,6 +209,9 @@ func (s *Service) resource(ctx context.Context, tx *store.Tx, r ref, does intent
 	}
 	if m == nil || !visible(m, scope.Account) {
 		return awsapi.Resource{ARN: r.arn(scope, owner)}, nil
+	}
+	if does == add {
+		return awsapi.Resource{ARN: r.arn(scope, scope.Account)}, nil
 	}
 	meta, _, err := lookup(tx, m, r.path)
 	switch {

@@ -28,11 +28,13 @@ func first(errs ...error) error {
 
 // within checks that a list is within its quota.
 func within(member string, n, most int) error {
-	if most != Unlimited && n > most {
+	if most >= 0 && n > most {
 		return fault.New("LimitExceededException", "%s can have %d entries: there are %d", member, most, n)
 	}
 	return nil
 }
+
+var durationUnits = map[string]time.Duration{wire.DurationUnitS: time.Second, wire.DurationUnitMs: time.Millisecond}
 
 // checkDuration checks one that may be absent.
 func checkDuration(member string, d *wire.Duration) error {
@@ -41,7 +43,7 @@ func checkDuration(member string, d *wire.Duration) error {
 		return nil
 	case d.Unit == nil || d.Value == nil:
 		return invalid(member, "%s must have a unit and a value", member)
-	case *d.Value > int64(math.MaxInt64/time.Second):
+	case *d.Value > int64(math.MaxInt64/durationUnits[*d.Unit]):
 		return invalid(member, "%s must be less than 292 years", member)
 	}
 	return nil
@@ -72,7 +74,7 @@ func checkRegex(member string, text *string) error {
 
 func checkSlash(member string, text *string) error {
 	if text != nil && !strings.HasPrefix(*text, "/") {
-		return invalid(member, "%s must begin with a slash: %q", member, *text)
+		return invalid(member, "%s must begin with a slash: %.100q", member, *text)
 	}
 	return nil
 }
@@ -81,7 +83,7 @@ func checkSlash(member string, text *string) error {
 // used.
 func checkHost(member, host string) error {
 	if host == "" || len(host) > 253 || strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '/' }) {
-		return invalid(member, "%s must be a host name: %q", member, host)
+		return invalid(member, "%s must be a host name: %.100q", member, host)
 	}
 	return nil
 }

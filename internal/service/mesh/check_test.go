@@ -113,6 +113,8 @@ func TestCheckNode(t *testing.T) {
 		{"timeout of another protocol", node("tcp", `,"timeout":{"http":{"idle":{"unit":"ms","value":0}}}`, ""), "spec.listeners[0].timeout.http does not fit the listener's protocol, which is tcp"},
 		{"timeout without unit", node("http2", `,"timeout":{"http2":{"perRequest":{"value":1}}}`, ""), "spec.listeners[0].timeout.http2.perRequest must have a unit and a value"},
 		{"timeout without value", node("grpc", `,"timeout":{"grpc":{"idle":{"unit":"s"}}}`, ""), "spec.listeners[0].timeout.grpc.idle must have a unit and a value"},
+		{"timeout of a year in milliseconds", node("http", `,"timeout":{"http":{"idle":{"unit":"ms","value":31536000000}}}`, ""), ""},
+		{"endless timeout in milliseconds", node("http", `,"timeout":{"http":{"idle":{"unit":"ms","value":9223372036855}}}`, ""), "must be less than 292 years"},
 		{"endless timeout", node("http", `,"timeout":{"http":{"idle":{"unit":"s","value":9223372037}}}`, ""), "must be less than 292 years"},
 		{"negative timeout", node("http", `,"timeout":{"http":{"idle":{"unit":"s","value":-1}}}`, ""), "greater than or equal to 0"},
 		{"outlier detection", node("http", outlier(`{"unit":"s","value":1}`), ""), ""},

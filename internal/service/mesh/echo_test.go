@@ -36,7 +36,7 @@ func TestEcho(t *testing.T) {
 	} {
 		t.Run(typ.Name(), func(t *testing.T) {
 			m := &maker{rand: rand.New(rand.NewPCG(1, 2)), seen: map[string]bool{}}
-			for range 250 {
+			for range 120 {
 				sent, err := json.Marshal(map[string]any{"spec": m.structure(typ).Interface()})
 				if err != nil {
 					t.Fatal(err)

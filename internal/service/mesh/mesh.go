@@ -45,7 +45,8 @@ type Quotas struct {
 	Listeners       int `json:"listeners"`      // of a virtual node, gateway or router
 }
 
-// Unlimited is the quota of what may be there in any number.
+// Unlimited is the quota of what may be there in any number; so is any other that is
+// below 0.
 const Unlimited = -1
 
 // Source: AWS General Reference, "AWS App Mesh endpoints and quotas"; the number of
@@ -255,7 +256,7 @@ func (k *kind[T]) vacant(tx *store.Tx, p *place, quotas *Quotas) error {
 		return exists(k.noun, name)
 	}
 	most := k.quota(quotas)
-	if most == Unlimited {
+	if most < 0 {
 		return nil
 	}
 	siblings, err := k.all(tx, p, above...)

@@ -40,7 +40,7 @@ func (s *Service) CreateMesh(ctx context.Context, in *wiremesh.CreateMeshRequest
 		case taken:
 			return exists("Mesh", r.mesh)
 		}
-		if most := s.cfg.Quotas.Meshes; most != Unlimited {
+		if most := s.cfg.Quotas.Meshes; most >= 0 {
 			have, err := model.Meshes.List(tx, scope.Prefix())
 			switch {
 			case err != nil:
