@@ -195,9 +195,15 @@ func (in *installation) environ(who identity) []string {
 // command runs a client and gives its output, error text and exit code.
 func (in *installation) command(who identity, name string, args ...string) (stdout, stderr string, code int) {
 	in.t.Helper()
+	return in.execute(in.environ(who), name, args...)
+}
+
+// execute is command with an environment.
+func (in *installation) execute(env []string, name string, args ...string) (stdout, stderr string, code int) {
+	in.t.Helper()
 	cmd := exec.Command(name, args...)
 	var out, errs bytes.Buffer
-	cmd.Env, cmd.Stdout, cmd.Stderr = in.environ(who), &out, &errs
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, &out, &errs
 	err := cmd.Run()
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		in.t.Fatalf("%s: %v", name, err)
