@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -57,6 +58,50 @@ func TestDeleteInUse(t *testing.T) {
 	}
 	if left := w.contents(); left != "" {
 		t.Errorf("left: %s", left)
+	}
+}
+
+// TestAtOnce: of two calls at once that cannot both be right, one is refused.
+func TestAtOnce(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Quotas.VirtualNodes = 2 })
+	w.mesh("app")
+	w.put("/meshes/app/virtualRouters", `{"virtualRouterName":"r","spec":{}}`)
+	const node, route = `{"virtualNodeName":"n","spec":{}}`, `{"routeName":"x","spec":{"tcpRoute":{"action":{"weightedTargets":[{"virtualNode":"n","weight":1}]}}}}`
+	type call struct{ method, path, body string }
+	both := func(calls ...call) (succeeded []string) {
+		var mu sync.Mutex
+		var running sync.WaitGroup
+		for _, c := range calls {
+			running.Go(func() {
+				if status, _ := w.raw(c.method, c.path, c.body); status == 200 {
+					mu.Lock()
+					defer mu.Unlock()
+					succeeded = append(succeeded, c.method+" "+c.path)
+				}
+			})
+		}
+		running.Wait()
+		return succeeded
+	}
+	for range 15 {
+		if done := both(call{"PUT", "/meshes/app/virtualNodes", node}, call{"PUT", "/meshes/app/virtualNodes", node}); len(done) != 1 {
+			t.Fatalf("a node was made %d times", len(done))
+		}
+		done := both(call{"PUT", "/meshes/app/virtualRouter/r/routes", route}, call{"DELETE", "/meshes/app/virtualNodes/n", ""})
+		if len(done) != 1 {
+			t.Fatalf("a route to a node and the node's delete: %v succeeded", done)
+		}
+		w.raw("DELETE", "/meshes/app/virtualRouter/r/routes/x", "")
+		w.raw("DELETE", "/meshes/app/virtualNodes/n", "")
+		if done := both(
+			call{"PUT", "/meshes/app/virtualNodes", `{"virtualNodeName":"a","spec":{}}`}, call{"PUT", "/meshes/app/virtualNodes", `{"virtualNodeName":"b","spec":{}}`},
+			call{"PUT", "/meshes/app/virtualNodes", `{"virtualNodeName":"c","spec":{}}`},
+		); len(done) != 2 {
+			t.Fatalf("%v succeeded, the quota is 2", done)
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			w.raw("DELETE", "/meshes/app/virtualNodes/"+name, "")
+		}
 	}
 }
 
