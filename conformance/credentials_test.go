@@ -3,11 +3,15 @@
 package conformance
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -145,7 +149,8 @@ const listRoles = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Actio
 // TestWebIdentity: IAM roles for service accounts, with the keys of a cluster that the
 // server cannot reach, and with those that an issuer publishes.
 func TestWebIdentity(t *testing.T) {
-	in := start(t)
+	secure := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	in := start(t, "--api-tls-addr", secure)
 	admin := in.administrator(account)
 	hidden := newIssuer(t, "https://oidc.cluster.example/id/ABC")
 	var public *issuer
@@ -199,19 +204,36 @@ func TestWebIdentity(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { in.whoAmI(t, "", c.want, env(c.role, c.token)...) })
 	}
 
-	// The form that Envoy sends and reads.
+	// The form that Envoy sends and reads, and where it sends it: nobody can tell it
+	// another address.
 	t.Run("JSON", func(t *testing.T) {
 		token := hidden.token("good", "sts.amazonaws.com", later)
 		query := url.Values{
 			"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleSessionName": {"envoy"},
 			"RoleArn": {"arn:aws:iam::" + account + ":role/hidden"}, "WebIdentityToken": {token},
 		}
-		r, err := http.NewRequest("GET", in.api+"/?"+query.Encode(), nil)
+		r, err := http.NewRequest("GET", "https://sts.us-west-2.amazonaws.com/?"+query.Encode(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Accept", "application/json")
-		answer, err := http.DefaultClient.Do(r)
+		text, err := os.ReadFile(filepath.Join(in.dir, "ca.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		trusted := x509.NewCertPool()
+		trusted.AppendCertsFromPEM(text)
+		aliased := &http.Client{Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: trusted},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, secure)
+			},
+		}}
+		defer aliased.CloseIdleConnections()
+		if answer, err := aliased.Get("https://somewhere.example/"); err == nil {
+			t.Errorf("a certificate for another name: %s", answer.Status)
+		}
+		answer, err := aliased.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,6 +48,7 @@ func (c *createTaskCommand) Run(e *env) error {
 	if err != nil || c.Output == "json" {
 		return err
 	}
+	fmt.Fprintln(e.stderr, "These are secrets, and are not shown again:")
 	path := "/v2/credentials/" + made.CredentialID
 	if c.Relative {
 		export(e, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path)
@@ -79,6 +80,10 @@ func (c *createInstanceCommand) Run(e *env) error {
 	if err != nil || c.Output == "json" {
 		return err
 	}
+	if c.Address != "" {
+		fmt.Fprintln(e.stderr, "On the instance set AWS_EC2_METADATA_SERVICE_ENDPOINT to http:// and the server's --imds-addr, as the instance reaches it.")
+		return nil
+	}
 	at := info.MetadataURL
 	if at == "" {
 		at = "http://127.0.0.1:4003"
@@ -102,7 +107,7 @@ func (f *apiFlags) create(e *env, in map[string]any, output string) (*binding, *
 	if output == "json" {
 		return made, info, e.json(made)
 	}
-	fmt.Fprintf(e.stderr, "Binding %s is made. Its secrets are not shown again.\n", made.ID)
+	fmt.Fprintf(e.stderr, "Binding %s is made.\n", made.ID)
 	return made, info, nil
 }
 

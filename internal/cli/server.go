@@ -15,6 +15,7 @@ type serverFlags struct {
 	Config                   string  `help:"Configuration file (YAML). Flags win over it." placeholder:"FILE"`
 	DataDir                  *string `help:"Directory of the embedded store, keys and logs. Default ./latchwork-data."`
 	APIAddr                  *string `name:"api-addr" help:"Where all AWS APIs are served. Default 127.0.0.1:4000."`
+	APITLSAddr               *string `name:"api-tls-addr" help:"Where all AWS APIs are served with TLS, under AWS's own host names. Not served by default."`
 	GatewayAddr              *string `help:"IP addresses of the gateway, separated by commas. Default 127.0.0.1."`
 	GatewayPorts             *string `help:"SOCKET=LISTENER,...: which socket serves which listener port. Default 8080=80,8443=443."`
 	AdminAddr                *string `help:"Where health, readiness and metrics are served. Default 127.0.0.1:4001."`
@@ -53,6 +54,7 @@ func (f *serverFlags) config() (server.Config, error) {
 	}{
 		{&c.DataDir, f.DataDir},
 		{&c.APIAddr, f.APIAddr},
+		{&c.APITLSAddr, f.APITLSAddr},
 		{&c.GatewayAddr, f.GatewayAddr},
 		{&c.GatewayPorts, f.GatewayPorts},
 		{&c.AdminAddr, f.AdminAddr},

@@ -28,6 +28,9 @@ type Config struct {
 	DataDir string `json:"data-dir"`
 	// APIAddr is where all AWS APIs are served.
 	APIAddr string `json:"api-addr"`
+	// APITLSAddr is where they are served with TLS too, under AWS's own host names; "" is
+	// nowhere.
+	APITLSAddr string `json:"api-tls-addr"`
 	// GatewayAddr lists the IP addresses that the gateway listens on, separated by
 	// commas; GatewayPorts is SOCKET=LISTENER,…
 	GatewayAddr  string `json:"gateway-addr"`
@@ -171,6 +174,9 @@ func (c Config) check() (*settings, error) {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			wrong(name, "%q is not HOST:PORT, for example 127.0.0.1:4000", addr)
 		}
+	}
+	if _, _, err := net.SplitHostPort(c.APITLSAddr); c.APITLSAddr != "" && err != nil {
+		wrong("api-tls-addr", "%q is not HOST:PORT, for example 127.0.0.1:4443", c.APITLSAddr)
 	}
 	for name, addr := range map[string]string{"container-credentials-addr": c.ContainerCredentialsAddr, "imds-addr": c.IMDSAddr} {
 		if _, err := netip.ParseAddrPort(addr); addr != "" && err != nil {

@@ -120,6 +120,9 @@ func (s *Server) banner(w io.Writer, info *Info) {
 	}
 	fmt.Fprintln(w, "latchwork is ready")
 	line("api", "%s   account %s, any region", info.APIURL, info.AccountID)
+	if s.cfg.APITLSAddr != "" {
+		line("", "https://%s   the same, for names such as sts.%s.amazonaws.com", s.cfg.APITLSAddr, info.Region)
+	}
 	line("gateway", "%s", strings.Join(sockets, ", "))
 	line("admin", "%s   /healthz /readyz /metrics", info.AdminURL)
 	if info.ContainerCredentialsURL != "" {

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -214,6 +215,11 @@ func (s *Server) open(ctx context.Context) error {
 	if s.apiAddr, err = s.listen("api-addr", s.cfg.APIAddr, s.api); err != nil {
 		return err
 	}
+	if s.cfg.APITLSAddr != "" {
+		if err := s.listenTLS(); err != nil {
+			return err
+		}
+	}
 	admin := &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
 	if s.adminAt, err = s.listen("admin-addr", s.cfg.AdminAddr, admin); err != nil {
 		return err
@@ -230,6 +236,34 @@ func (s *Server) listen(setting, addr string, h *http.Server) (net.Listener, err
 	s.closers = append(s.closers, l)
 	s.fronts = append(s.fronts, front{h, l})
 	return l, nil
+}
+
+// listenTLS opens the address where the APIs are served with TLS.
+func (s *Server) listenTLS() error {
+	l, err := net.Listen("tcp", s.cfg.APITLSAddr)
+	if err != nil {
+		return fmt.Errorf("api-tls-addr: %w: choose another with --api-tls-addr", err)
+	}
+	s.closers = append(s.closers, l)
+	s.fronts = append(s.fronts, front{s.api, tls.NewListener(l, &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: s.apiCertificate,
+	})})
+	return nil
+}
+
+// apiNames are the names that clients call AWS's APIs by: sts.us-west-2.amazonaws.com.
+var apiNames = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+){0,2}\.amazonaws\.com$`)
+
+// apiCertificate is that of a name that AWS's APIs have, or of this machine.
+func (s *Server) apiCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := strings.ToLower(hello.ServerName)
+	if name == "" {
+		name = "localhost"
+	}
+	if name != "localhost" && !apiNames.MatchString(name) {
+		return nil, fmt.Errorf("no API of AWS has the name %q", name)
+	}
+	return s.authority.Issue(name)
 }
 
 // openWorkloads opens what hands out credentials to workloads, as far as it is asked
