@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,9 @@ func Lint(d *Document) []Warning {
 		if d.Kind == AuthPolicy && s.Allow {
 			l.everybody(s)
 		}
+		if d.Kind == Trust && s.Allow {
+			l.subjects(s)
+		}
 	}
 	return l.out
 }
@@ -72,6 +76,24 @@ func (l *linter) principals(s *Statement) {
 			case p.Bare && p.Type == "AWS":
 				l.warn(s, p.Offset, "bare-account", `an account alone is no principal of the policy grammar: write {"AWS":"%s"}`, p.Text.Text)
 			}
+		}
+	}
+}
+
+// subjects warns of a trust in an identity provider that is not for some of its
+// subjects: a cluster has a provider, and all its service accounts have tokens.
+func (l *linter) subjects(s *Statement) {
+	for _, p := range s.Principals {
+		_, issuer, ok := strings.Cut(p.Text.Text, ":oidc-provider/")
+		if p.Type != "Federated" || !ok {
+			continue
+		}
+		bound := slices.ContainsFunc(s.Conditions, func(c ConditionEntry) bool {
+			op, _ := parseOperator(c.Operator)
+			return strings.EqualFold(c.Key, issuer+":sub") && !op.negated && !op.ifExists && op.set != forAll
+		})
+		if !bound {
+			l.warn(s, p.Offset, "any-subject", `whoever has a token of %[1]s may take the role: add {"StringEquals":{"%[1]s:sub":"…"}}`, issuer)
 		}
 	}
 }

@@ -60,3 +60,28 @@ func TestLintOfVersion2008(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestLintOfTrust(t *testing.T) {
+	const provider = `"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/oidc.example/id/A"},"Action":"sts:AssumeRoleWithWebIdentity"`
+	for condition, want := range map[string][]string{
+		"": {"any-subject"},
+		`,"Condition":{"StringEquals":{"oidc.example/id/A:aud":"sts.amazonaws.com"}}`:                                {"any-subject"},
+		`,"Condition":{"StringEquals":{"oidc.example/id/B:sub":"s"}}`:                                                {"any-subject"},
+		`,"Condition":{"StringNotEquals":{"oidc.example/id/A:sub":"s"}}`:                                             {"any-subject"},
+		`,"Condition":{"StringEqualsIfExists":{"oidc.example/id/A:sub":"s"}}`:                                        {"any-subject"},
+		`,"Condition":{"StringEquals":{"oidc.example/id/A:sub":"s"}}`:                                                nil,
+		`,"Condition":{"StringLike":{"OIDC.example/id/a:sub":"system:serviceaccount:ns1:*","aws:RequestTag/a":"b"}}`: nil,
+	} {
+		d, err := policy.Parse(policy.Trust, `{"Version":"2012-10-17","Statement":[{`+provider+condition+`}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range policy.Lint(d) {
+			got = append(got, w.Code)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", condition, diff)
+		}
+	}
+}

@@ -31,6 +31,8 @@ func buildBindingTable(bindings map[string]*model.Binding) *bindingTable {
 	return t
 }
 
+func (t *bindingTable) len() int { return len(t.tasks) + len(t.instances) + len(t.here) }
+
 // Task finds the binding of a task by its credential id; nil if there is none.
 func (s *Snapshot) Task(credentialID string) *model.Binding {
 	return s.bindings.tasks[string(model.SecretHash(credentialID))]

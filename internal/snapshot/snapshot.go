@@ -252,6 +252,7 @@ func (s *Snapshot) Counts() map[string]int {
 		"access_key": s.keys.len(), "entity": s.entities.len(), "policy": s.managed.len(),
 		"service": s.services.len(), "service_network": s.networks.len(), "target_group": s.targetGroups.len(),
 		"mesh": s.meshes.len(), "mesh_endpoint": s.endpoints.len(),
+		"oidc_provider": s.providers.len(), "instance_profile": s.profiles.len(), "binding": s.bindings.len(),
 	}
 }
 
