@@ -165,7 +165,7 @@ func webIdentity() *identity.Principal {
 	provider := "arn:aws:iam::" + own + ":oidc-provider/oidc.example"
 	return &identity.Principal{
 		Kind: identity.WebIdentity, UserID: provider + ":sts.amazonaws.com:me",
-		Session: &identity.Session{FederatedProvider: provider, FederatedClaims: map[string][]string{"oidc.example:sub": {"me"}}},
+		Session: &identity.Session{FederatedProvider: provider, Keys: map[string][]string{"oidc.example:sub": {"me"}}},
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 		return text(p.UserID)
 	}
 	if anonymously {
-		return federated(p.Session, k)
+		return carried(p.Session, k)
 	}
 	switch k.ID {
 	case policy.PrincipalARN:
@@ -96,17 +96,17 @@ func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 	case policy.SourceIdentity:
 		return text(s.SourceIdentity)
 	}
-	return federated(s, k)
+	return carried(s, k)
 }
 
-// federated are the keys of a session that an identity provider stands behind.
-func federated(s *identity.Session, k *policy.Key) (policy.Values, bool) {
+// carried are the keys that a session has from where it was made.
+func carried(s *identity.Session, k *policy.Key) (policy.Values, bool) {
 	switch {
 	case s == nil:
 	case k.ID == policy.FederatedProvider:
 		return text(s.FederatedProvider)
 	case k.ID == policy.Other:
-		return policy.MapKeys(s.FederatedClaims).Lookup(k)
+		return policy.MapKeys(s.Keys).Lookup(k)
 	}
 	return policy.Values{}, false
 }

@@ -61,7 +61,7 @@ func TestCallerKeysByKind(t *testing.T) {
 	withMFA := session(own, "allowed")
 	withMFA.Session.MFAAt = noon.Add(-90 * time.Second)
 	withMFA.Session.SourceIdentity, withMFA.Session.FederatedProvider = "erika", "login.example.com"
-	withMFA.Session.FederatedClaims = map[string][]string{"login.example.com:sub": {"1234"}, "login.example.com:amr": {"a", "b"}}
+	withMFA.Session.Keys = map[string][]string{"login.example.com:sub": {"1234"}, "login.example.com:amr": {"a", "b"}}
 	withMFA.Session.Tags = map[string]string{"other": "x"}
 	for _, test := range []struct {
 		name string

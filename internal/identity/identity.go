@@ -89,13 +89,15 @@ type Session struct {
 	SourceIdentity string
 	// FederatedProvider is the OIDC host or provider ARN, where there was one.
 	FederatedProvider string
-	// FederatedClaims are the provider's claims that stay with the session as
-	// condition keys: values by the key's full name in lower case.
-	FederatedClaims map[string][]string
+	// Keys are condition keys that stay with the session, claims of the provider or
+	// where the credentials were delivered: values by the key's name in lower case.
+	Keys map[string][]string
 	// MFAAt is when the caller proved a second factor; zero if never.
 	MFAAt time.Time
 	// Chained is true for a session made by another role session.
 	Chained bool
+	// Instance is true for the session that an instance has of its profile's role.
+	Instance bool
 }
 
 // IsAnonymous tells whether nobody signed.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
@@ -66,6 +68,10 @@ func TestInstances(t *testing.T) {
 	if got["Code"] != "Success" || got["Type"] != "AWS-HMAC" || got["LastUpdated"] != "2026-11-21T10:00:00Z" || len(got) != 7 || s.Expires.Sub(start) < 5*time.Hour {
 		t.Errorf("%v", got)
 	}
+	wantKeys := map[string][]string{"ec2:roledelivery": {"2.0"}, "ec2:sourceinstancearn": {"arn:aws:ec2:us-west-2:" + account + ":instance/i-1"}}
+	if diff := cmp.Diff(wantKeys, s.Principal.Session.Keys); diff != "" || !s.Principal.Session.Instance {
+		t.Errorf("%+v", s.Principal.Session)
+	}
 	if got := decode(t, get("/latest/meta-data/iam/info")); got["InstanceProfileArn"] != profileARN || got["InstanceProfileId"] != "AIPA1" || got["Code"] != "Success" {
 		t.Errorf("%v", got)
 	}
@@ -119,6 +125,9 @@ func TestMetadataTokens(t *testing.T) {
 	optional := New(w.service.cfg)
 	optional.cfg.TokensOptional = true
 	v1 := optional.Instances()
+	if s := w.session(decode(t, w.ask(v1, "GET", rolePath+"/App", there)), "i-1"); s.Principal.Session.Keys["ec2:roledelivery"][0] != "1.0" {
+		t.Errorf("%+v", s.Principal.Session)
+	}
 	for _, c := range []struct {
 		name   string
 		h      http.Handler

@@ -115,6 +115,9 @@ func (s *Service) credentials(snap *snapshot.Snapshot, b *model.Binding, roleARN
 	made.expires = made.made.Add(lifetime)
 	p := identity.RoleSession(s.cfg.Partition, role.Account, role.ARN, role.ID, role.Name, b.ID)
 	p.Session.IssuedAt, p.Session.Expires = made.made, made.expires
+	if b.Kind == model.EC2Instance {
+		p.Session.Instance, p.Session.Keys = true, s.instanceKeys(b)
+	}
 	id, secret, token, err := s.cfg.Tokens.Mint(p, made.made, made.expires)
 	if err != nil {
 		return nil, err
@@ -146,6 +149,19 @@ func (s *Service) keys(snap *snapshot.Snapshot, b *model.Binding, who *identity.
 		k.own.Set("aws:SourceArn", scope.ARN("ecs", "task/"+b.ID))
 	}
 	return k
+}
+
+// instanceKeys are the condition keys of an instance's session. Where version 1 of
+// the metadata service is let in, nobody can tell how the keys were had.
+// Source: Service Authorization Reference, "Condition keys for Amazon EC2",
+// ec2:RoleDelivery and ec2:SourceInstanceArn.
+func (s *Service) instanceKeys(b *model.Binding) map[string][]string {
+	delivery := "2.0"
+	if s.cfg.TokensOptional {
+		delivery = "1.0"
+	}
+	scope := b.ScopeOf(s.cfg.Partition)
+	return map[string][]string{"ec2:roledelivery": {delivery}, "ec2:sourceinstancearn": {scope.ARN("ec2", "instance/"+b.ID)}}
 }
 
 // Lookup implements policy.Keys.

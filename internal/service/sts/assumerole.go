@@ -14,8 +14,11 @@ import (
 	wire "github.com/latchwork/latchwork/internal/wire/sts"
 )
 
-// maxChained is the longest session that temporary credentials can make.
-// Source: IAM User Guide, "Terms and concepts for roles", role chaining.
+// maxChained is the longest session that temporary credentials can make. Those of
+// an instance are excepted.
+// Source: IAM User Guide, "Terms and concepts for roles", role chaining: "AWS does
+// not treat using roles to grant permissions to applications that run on EC2
+// instances as role chaining".
 const maxChained = time.Hour
 
 // AssumeRole gives a session of a role.
@@ -40,7 +43,7 @@ func (s *Service) AssumeRole(ctx context.Context, in *wire.AssumeRoleRequest) (*
 		return nil, notBuilt("AssumeRole with ProvidedContexts")
 	}
 	lifetime := roleLifetime(in.DurationSeconds)
-	if caller.Session != nil && lifetime > maxChained {
+	if caller.Session != nil && !caller.Session.Instance && lifetime > maxChained {
 		return nil, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
 	tags, err := mergeTags(in.Tags, in.TransitiveTagKeys, transitiveOf(caller))

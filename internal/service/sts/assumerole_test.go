@@ -304,3 +304,14 @@ func TestMisspeltSessionPolicies(t *testing.T) {
 		t.Errorf("%d sessions were made", len(w.minted))
 	}
 }
+
+// An instance that takes another role does not chain.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html
+func TestAssumeRoleOnAnInstance(t *testing.T) {
+	w := newWorld(t)
+	w.caller = sessionCaller(identity.Session{Instance: true, Keys: map[string][]string{"ec2:roledelivery": {"2.0"}}})
+	w.ok("AssumeRole", with("DurationSeconds=7200")...)
+	if s := w.minted[0].Session; s.Chained || s.Instance || s.Keys != nil || w.lifetime != 2*time.Hour {
+		t.Errorf("%+v", s)
+	}
+}

@@ -66,12 +66,12 @@ func (s *Service) take(ctx context.Context, t *taking) (*identity.Principal, *wi
 		packed = nil
 	}
 	p := identity.RoleSession(s.cfg.Partition, role.Account, role.ARN, role.ID, role.Name, t.session)
-	p.Session.Chained = t.caller.Kind == identity.AssumedRole
+	p.Session.Chained = t.caller.Kind == identity.AssumedRole && !t.caller.Session.Instance
 	p.Session.Tags, p.Session.TransitiveKeys = t.tags.all, t.tags.transitive
 	p.Session.Policies, p.Session.PolicyARNs = policies.inline, policies.arns
 	p.Session.SourceIdentity = t.source
 	if t.caller.Kind == identity.WebIdentity {
-		p.Session.FederatedProvider, p.Session.FederatedClaims = t.caller.Session.FederatedProvider, t.caller.Session.FederatedClaims
+		p.Session.FederatedProvider, p.Session.Keys = t.caller.Session.FederatedProvider, t.caller.Session.Keys
 	}
 	credentials, err := s.mint(p, t.lifetime)
 	return &p, credentials, packed, err

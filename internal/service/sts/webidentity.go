@@ -86,7 +86,7 @@ func webIdentity(p *model.OIDCProvider, c *oidc.Claims) *identity.Principal {
 		// Source: CloudTrail User Guide, "CloudTrail userIdentity element", principalId
 		// of a WebIdentityUser.
 		UserID:  p.ARN + ":" + c.Audience + ":" + c.Subject,
-		Session: &identity.Session{FederatedProvider: p.ARN, FederatedClaims: kept},
+		Session: &identity.Session{FederatedProvider: p.ARN, Keys: kept},
 	}
 }
 

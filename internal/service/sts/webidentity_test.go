@@ -67,7 +67,7 @@ func TestAssumeRoleWithWebIdentity(t *testing.T) {
 	}
 	session := &identity.Session{
 		Name: "work", IssuedAt: now, Expires: now.Add(time.Hour), Tags: map[string]string{}, FederatedProvider: providerARN,
-		FederatedClaims: map[string][]string{"oidc.example/id:sub": {subject}, "oidc.example/id:aud": {"sts.amazonaws.com"}, "oidc.example/id:amr": {"pwd", "otp"}},
+		Keys: map[string][]string{"oidc.example/id:sub": {subject}, "oidc.example/id:aud": {"sts.amazonaws.com"}, "oidc.example/id:amr": {"pwd", "otp"}},
 	}
 	want := identity.Principal{
 		Kind: identity.AssumedRole, Partition: "aws", Account: account,
@@ -79,7 +79,7 @@ func TestAssumeRoleWithWebIdentity(t *testing.T) {
 	ask := []Ask{{
 		Caller: &identity.Principal{
 			Kind: identity.WebIdentity, UserID: providerARN + ":sts.amazonaws.com:" + subject,
-			Session: &identity.Session{FederatedProvider: providerARN, FederatedClaims: session.FederatedClaims},
+			Session: &identity.Session{FederatedProvider: providerARN, Keys: session.Keys},
 		},
 		Action: "sts:AssumeRoleWithWebIdentity", Role: roleARN, Keys: []awsapi.Key{
 			{Name: "sts:RoleSessionName", Values: []string{"work"}},
