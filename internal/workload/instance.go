@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +77,20 @@ func document(w http.ResponseWriter, v any) {
 	text(w, string(body))
 }
 
+// instance finds out which instance asks; nil if nobody knows. A client on this machine
+// that asks at an address other than loopback asks from that address.
+func instance(snap *snapshot.Snapshot, r *http.Request) *model.Binding {
+	from := client(r)
+	if b := snap.Instance(from); b != nil {
+		return b
+	}
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if ok && at.AddrPort().Addr().Unmap() == from {
+		return snap.Instance(netip.IPv6Loopback())
+	}
+	return nil
+}
+
 // putToken makes a token, which later requests send along. A request that somebody
 // passed on gets none, so that an open proxy on the instance is no way in.
 func (s *Service) putToken(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +99,7 @@ func (s *Service) putToken(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable)
 		return
 	}
-	b := snap.Instance(client(r))
+	b := instance(snap, r)
 	if b == nil || r.Header.Get("X-Forwarded-For") != "" {
 		refuse(w, http.StatusForbidden)
 		return
@@ -123,7 +139,7 @@ func (s *Service) metadata(w http.ResponseWriter, r *http.Request, serve func(ht
 		refuse(w, http.StatusServiceUnavailable)
 		return
 	}
-	b := snap.Instance(client(r))
+	b := instance(snap, r)
 	switch token := r.Header.Get(tokenHeader); {
 	case token == "" && !s.cfg.TokensOptional, token != "" && (b == nil || !s.goodToken(b, token)):
 		refuse(w, http.StatusUnauthorized)

@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -170,6 +172,41 @@ func TestZoneID(t *testing.T) {
 	} {
 		if got := zoneID(region); got != want {
 			t.Errorf("%s: %s, want %s", region, got, want)
+		}
+	}
+}
+
+// TestOwnAddress: the machine that the server is on asks from loopback, or from the
+// address that it asks at.
+func TestOwnAddress(t *testing.T) {
+	w, h := instanceWorld(t)
+	w.bind(model.Binding{Meta: model.Meta{ID: "i-2"}, Kind: model.EC2Instance, InstanceProfile: profileARN})
+	for _, c := range []struct{ from, at, want string }{
+		{"127.0.0.1:1", "127.0.0.1:80", "i-2"},
+		{"169.254.169.254:1", "169.254.169.254:80", "i-2"},
+		{"[::ffff:169.254.169.254]:1", "169.254.169.254:80", "i-2"},
+		{"169.254.169.254:1", "127.0.0.1:80", ""},
+		{"10.0.0.3:1", "10.0.0.4:80", ""},
+		// One that has a binding of its own has that.
+		{"10.0.0.1:1", "10.0.0.1:80", "i-1"},
+	} {
+		r := httptest.NewRequest("PUT", tokenPath, nil)
+		r.Header.Set("X-aws-ec2-metadata-token-ttl-seconds", "60")
+		r.RemoteAddr = c.from
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.at))))
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		got := ""
+		if rec.Code == 200 {
+			token := rec.Body.String()
+			r.Method, r.URL.Path = "GET", "/latest/meta-data/instance-id"
+			r.Header.Set("X-aws-ec2-metadata-token", token)
+			rec = httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			got = rec.Body.String()
+		}
+		if got != c.want {
+			t.Errorf("from %s at %s: %q, want %q", c.from, c.at, got, c.want)
 		}
 	}
 }
