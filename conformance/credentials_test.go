@@ -48,6 +48,8 @@ func newIssuer(t *testing.T, url string) *issuer {
 	return i
 }
 
+const podUID = "6f6a3b0e-8c1d-4f5e-9a57-0d4b1c2e3f40"
+
 // name is the issuer as it is in ARNs and condition keys.
 func (i *issuer) name() string {
 	_, name, _ := strings.Cut(i.url, "://")
@@ -64,7 +66,9 @@ func (i *issuer) token(account, audience string, expires time.Time) string {
 	token, err := jwt.Signed(signer).Claims(map[string]any{
 		"iss": i.url, "sub": "system:serviceaccount:ns1:" + account, "aud": []string{audience},
 		"iat": time.Now().Add(-time.Minute).Unix(), "nbf": time.Now().Add(-time.Minute).Unix(), "exp": expires.Unix(),
-		"kubernetes.io": map[string]any{"namespace": "ns1", "serviceaccount": map[string]string{"name": account}},
+		"kubernetes.io": map[string]any{
+			"namespace": "ns1", "serviceaccount": map[string]string{"name": account}, "pod": map[string]string{"name": "web-1", "uid": podUID},
+		},
 	}).Serialize()
 	if err != nil {
 		i.t.Fatal(err)
@@ -397,4 +401,34 @@ func TestInstanceMetadata(t *testing.T) {
 	t.Run("a role that does not trust EC2", func(t *testing.T) { in.whoAmI(t, "", "Unable to locate credentials", env...) })
 	in.latchwork("binding", "delete", made[0].ID)
 	t.Run("after the binding is gone", func(t *testing.T) { in.whoAmI(t, "", "Unable to locate credentials", env...) })
+}
+
+// TestPodIdentity: the Pod Identity of EKS.
+func TestPodIdentity(t *testing.T) {
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	in := start(t, "--pod-identity-addr", addr)
+	admin := in.administrator(account)
+	cluster := newIssuer(t, "https://oidc.cluster.example/id/ABC")
+	in.aws(admin, "iam", "create-open-id-connect-provider", "--url", cluster.url)
+	in.latchwork("oidc", "set-keys", "--issuer", cluster.url, "--jwks", in.file("jwks.json", cluster.keys))
+	made := in.aws(admin, "iam", "create-role", "--role-name", "pods", "--assume-role-policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}`)
+	env := exported(t, in.latchwork("binding", "create", "eks", "--issuer", cluster.url, "--cluster", "blue", "--namespace", "ns1", "--service-account", "good",
+		"--role", made["Role"].(map[string]any)["Arn"].(string)))
+	if len(env) != 2 || env[0] != "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://"+addr+"/v1/credentials" || !strings.HasPrefix(env[1], "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=") {
+		t.Fatal(env)
+	}
+	later := time.Now().Add(time.Hour)
+	with := func(token string) []string {
+		return []string{env[0], "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + in.file("token", token)}
+	}
+	t.Run("pod", func(t *testing.T) {
+		in.whoAmI(t, "arn:aws:sts::"+account+":assumed-role/pods/eks-blue-web-1-"+podUID, "", with(cluster.token("good", "pods.eks.amazonaws.com", later))...)
+	})
+	t.Run("another service account", func(t *testing.T) {
+		in.whoAmI(t, "", "there is no binding for system:serviceaccount:ns1:bad", with(cluster.token("bad", "pods.eks.amazonaws.com", later))...)
+	})
+	t.Run("a token for STS", func(t *testing.T) {
+		in.whoAmI(t, "", "Incorrect token audience", with(cluster.token("good", "sts.amazonaws.com", later))...)
+	})
 }

@@ -13,6 +13,7 @@ type bindingCommands struct {
 	Create struct {
 		ECS createTaskCommand     `cmd:"" name:"ecs" help:"Give a task a role, and print the environment that makes its SDKs and Envoy use it."`
 		EC2 createInstanceCommand `cmd:"" name:"ec2" help:"Give an instance the role of an instance profile."`
+		EKS createPodsCommand     `cmd:"" name:"eks" help:"Give the pods of a service account a role, by Pod Identity."`
 	} `cmd:"" help:"Give a workload a role."`
 	List   listBindingsCommand  `cmd:"" help:"List the bindings of the account and region."`
 	Delete deleteBindingCommand `cmd:"" help:"Take a role away from a workload. Keys that it has are good until they expire."`
@@ -26,6 +27,10 @@ type binding struct {
 	Role               string `json:"role,omitzero"`
 	InstanceProfile    string `json:"instanceProfile,omitzero"`
 	Address            string `json:"address,omitzero"`
+	Issuer             string `json:"issuer,omitzero"`
+	Cluster            string `json:"cluster,omitzero"`
+	Namespace          string `json:"namespace,omitzero"`
+	ServiceAccount     string `json:"serviceAccount,omitzero"`
 	CredentialID       string `json:"credentialId,omitzero"`
 	AuthorizationToken string `json:"authorizationToken,omitzero"`
 }
@@ -93,6 +98,33 @@ func (c *createInstanceCommand) Run(e *env) error {
 	return nil
 }
 
+type createPodsCommand struct {
+	Issuer         string `required:"" help:"URL of the cluster's issuer, as aws iam create-open-id-connect-provider was given it." placeholder:"URL"`
+	Cluster        string `required:"" help:"Name of the cluster, for sessions and tags." placeholder:"NAME"`
+	Namespace      string `required:"" help:"Namespace of the service account." placeholder:"NAME"`
+	ServiceAccount string `required:"" help:"Name of the service account." placeholder:"NAME"`
+	Role           string `required:"" help:"ARN of the role. It must trust pods.eks.amazonaws.com with sts:AssumeRole and sts:TagSession." placeholder:"ARN"`
+	Output         string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	apiFlags
+}
+
+func (c *createPodsCommand) Run(e *env) error {
+	_, info, err := c.create(e, map[string]any{
+		"kind": "eks-pod", "issuer": c.Issuer, "cluster": c.Cluster, "namespace": c.Namespace, "serviceAccount": c.ServiceAccount, "role": c.Role,
+	}, c.Output)
+	if err != nil || c.Output == "json" {
+		return err
+	}
+	at := info.PodIdentityURL
+	if at == "" {
+		at = "http://127.0.0.1:4004"
+		fmt.Fprintln(e.stderr, "The server serves no credentials to pods yet: start it with --pod-identity-addr 127.0.0.1:4004")
+	}
+	export(e, "AWS_CONTAINER_CREDENTIALS_FULL_URI", at+"/v1/credentials")
+	export(e, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token")
+	return nil
+}
+
 // create makes a binding. What it prints on standard output is for eval; the id is
 // for people.
 func (f *apiFlags) create(e *env, in map[string]any, output string) (*binding, *server.Info, error) {
@@ -133,9 +165,13 @@ func (c *listBindingsCommand) Run(e *env) error {
 		return e.json(out.Bindings)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tKIND\tROLE OR PROFILE\tADDRESS")
+	fmt.Fprintln(w, "ID\tKIND\tROLE OR PROFILE\tWORKLOAD")
 	for _, b := range out.Bindings {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", b.ID, b.Kind, b.Role+b.InstanceProfile, b.Address)
+		workload := b.Address
+		if b.Issuer != "" {
+			workload = b.Namespace + "/" + b.ServiceAccount + " of " + b.Issuer
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", b.ID, b.Kind, b.Role+b.InstanceProfile, workload)
 	}
 	return w.Flush()
 }

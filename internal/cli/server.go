@@ -21,6 +21,7 @@ type serverFlags struct {
 	AdminAddr                *string `help:"Where health, readiness and metrics are served. Default 127.0.0.1:4001."`
 	ContainerCredentialsAddr *string `help:"Where tasks get credentials, as from the agent of ECS. Not served by default."`
 	IMDSAddr                 *string `name:"imds-addr" help:"Where instances get credentials, as from the metadata service of EC2. Not served by default."`
+	PodIdentityAddr          *string `help:"Where pods get credentials, as from the Pod Identity agent of EKS. Not served by default."`
 	IMDSTokens               *string `name:"imds-tokens" help:"required or optional: whether instances must ask with a session token. Default required."`
 	AccountID                *string `name:"account-id" help:"Default account. Default 123456789012."`
 	Region                   *string `help:"Region that latchwork env prints. Default us-west-2."`
@@ -60,6 +61,7 @@ func (f *serverFlags) config() (server.Config, error) {
 		{&c.AdminAddr, f.AdminAddr},
 		{&c.ContainerCredentialsAddr, f.ContainerCredentialsAddr},
 		{&c.IMDSAddr, f.IMDSAddr},
+		{&c.PodIdentityAddr, f.PodIdentityAddr},
 		{&c.IMDSTokens, f.IMDSTokens},
 		{&c.AccountID, f.AccountID},
 		{&c.Region, f.Region},

@@ -71,6 +71,14 @@ type Claims struct {
 	Tags           map[string][]string
 	TransitiveKeys []string
 	SourceIdentity string
+	// Pod is the pod that a service account's token was made for.
+	Pod Pod
+}
+
+// Pod is a pod of Kubernetes.
+type Pod struct {
+	Name string `json:"name"`
+	UID  string `json:"uid"`
 }
 
 // Verifier verifies tokens.
@@ -81,7 +89,7 @@ func NewVerifier(c clock.Clock) *Verifier {
 	return &Verifier{keySource{clock: c, known: map[string]*published{}}}
 }
 
-// claims are those that STS reads. The last two are how an issuer hands out session
+// claims are those that are read. Tags and SourceIdentity are how an issuer hands out session
 // tags and the source identity.
 // Source: IAM User Guide, "Pass session tags in AWS STS", passing them with
 // AssumeRoleWithWebIdentity.
@@ -93,6 +101,10 @@ type claims struct {
 		Transitive []string                `json:"transitive_tag_keys"`
 	} `json:"https://aws.amazon.com/tags"`
 	SourceIdentity string `json:"https://aws.amazon.com/source_identity"`
+	// Source: Kubernetes, "Managing service accounts", schema of their private claims.
+	Kubernetes struct {
+		Pod Pod `json:"pod"`
+	} `json:"kubernetes.io"`
 }
 
 // Verify verifies a token of a provider: who signed it, when, and for whom.
@@ -117,7 +129,7 @@ func (v *Verifier) Verify(ctx context.Context, p *model.OIDCProvider, t *Token) 
 	}
 	out := &Claims{
 		Subject: c.Subject, Keys: conditionKeys(all), Tags: map[string][]string{},
-		TransitiveKeys: c.Tags.Transitive, SourceIdentity: c.SourceIdentity,
+		TransitiveKeys: c.Tags.Transitive, SourceIdentity: c.SourceIdentity, Pod: c.Kubernetes.Pod,
 	}
 	for key, values := range c.Tags.Principal {
 		out.Tags[key] = values

@@ -116,7 +116,7 @@ func TestVerify(t *testing.T) {
 	v := NewVerifier(clock.Fixed(now))
 	for _, key := range []jose.JSONWebKey{rs, es} {
 		got, err := check(t, v, p, sign(t, key, issuer, claim{
-			"amr": []string{"pwd", "mfa"}, "repository": "a/b", "email_verified": true, "Sub": "somebody else", "n": 1, "kubernetes.io": claim{"namespace": "ns"},
+			"amr": []string{"pwd", "mfa"}, "repository": "a/b", "email_verified": true, "Sub": "somebody else", "n": 1, "kubernetes.io": claim{"namespace": "ns", "pod": claim{"name": "p", "uid": "u"}},
 			"https://aws.amazon.com/tags":            claim{"principal_tags": claim{"Team": []string{"core"}, "Cost": "7"}, "transitive_tag_keys": []string{"Team"}},
 			"https://aws.amazon.com/source_identity": "erika",
 		}))
@@ -124,7 +124,7 @@ func TestVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := &Claims{
-			Subject: "system:serviceaccount:ns:sa", Audience: "sts.amazonaws.com", SourceIdentity: "erika",
+			Subject: "system:serviceaccount:ns:sa", Audience: "sts.amazonaws.com", SourceIdentity: "erika", Pod: Pod{Name: "p", UID: "u"},
 			Tags: map[string][]string{"Team": {"core"}, "Cost": {"7"}}, TransitiveKeys: []string{"Team"},
 			Keys: map[string][]string{
 				"iss": {issuer}, "sub": {"system:serviceaccount:ns:sa"}, "aud": {"sts.amazonaws.com"}, "oaud": {"sts.amazonaws.com"},

@@ -37,11 +37,13 @@ type Config struct {
 	GatewayPorts string `json:"gateway-ports"`
 	AdminAddr    string `json:"admin-addr"`
 	// ContainerCredentialsAddr is where tasks get the credentials of their roles, as from
-	// the agent of ECS, and IMDSAddr where instances do, as from the metadata service of
-	// EC2; "" serves none. IMDSTokens is "required" or "optional": whether instances must
+	// the agent of ECS, IMDSAddr where instances do, as from the metadata service of EC2,
+	// and PodIdentityAddr where pods do, as from the Pod Identity agent of EKS; "" serves
+	// none. The pods are those of the default account's bindings. IMDSTokens is "required" or "optional": whether instances must
 	// ask with a session token.
 	ContainerCredentialsAddr string `json:"container-credentials-addr"`
 	IMDSAddr                 string `json:"imds-addr"`
+	PodIdentityAddr          string `json:"pod-identity-addr"`
 	IMDSTokens               string `json:"imds-tokens"`
 	// AccountID is the default account. It owns the default VPC.
 	AccountID string `json:"account-id"`
@@ -178,7 +180,7 @@ func (c Config) check() (*settings, error) {
 	if _, _, err := net.SplitHostPort(c.APITLSAddr); c.APITLSAddr != "" && err != nil {
 		wrong("api-tls-addr", "%q is not HOST:PORT, for example 127.0.0.1:4443", c.APITLSAddr)
 	}
-	for name, addr := range map[string]string{"container-credentials-addr": c.ContainerCredentialsAddr, "imds-addr": c.IMDSAddr} {
+	for name, addr := range map[string]string{"container-credentials-addr": c.ContainerCredentialsAddr, "imds-addr": c.IMDSAddr, "pod-identity-addr": c.PodIdentityAddr} {
 		if _, err := netip.ParseAddrPort(addr); addr != "" && err != nil {
 			wrong(name, "%q is not IP:PORT, for example 127.0.0.1:4002", addr)
 		}

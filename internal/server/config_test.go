@@ -44,16 +44,18 @@ func TestGatewayAddresses(t *testing.T) {
 func TestWorkloadSettings(t *testing.T) {
 	c := Defaults()
 	c.APITLSAddr, c.ContainerCredentialsAddr, c.IMDSAddr, c.IMDSTokens = ":443", "169.254.170.2:80", "[::1]:80", "optional"
+	c.PodIdentityAddr = "[fd00:ec2::23]:80"
 	if err := c.Check(); err != nil {
 		t.Fatal(err)
 	}
 	c.APITLSAddr, c.ContainerCredentialsAddr, c.IMDSAddr, c.IMDSTokens = "443", "localhost:80", "127.0.0.1", "perhaps"
+	c.PodIdentityAddr = ":80"
 	err := c.Check()
 	if err == nil {
 		t.Fatal("not refused")
 	}
 	for _, want := range []string{
-		`api-tls-addr: "443" is not HOST:PORT`, `container-credentials-addr: "localhost:80" is not IP:PORT`, `imds-addr: "127.0.0.1" is not IP:PORT`,
+		`api-tls-addr: "443" is not HOST:PORT`, `container-credentials-addr: "localhost:80" is not IP:PORT`, `imds-addr: "127.0.0.1" is not IP:PORT`, `pod-identity-addr: ":80" is not IP:PORT`,
 		`imds-tokens: "perhaps" is neither required nor optional`,
 	} {
 		if !strings.Contains(err.Error(), want) {

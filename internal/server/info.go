@@ -18,9 +18,10 @@ import (
 type Info struct {
 	APIURL   string `json:"apiUrl"`
 	AdminURL string `json:"adminUrl"`
-	// ContainerCredentialsURL and MetadataURL are "" where they are not served.
+	// The next three are "" where they are not served.
 	ContainerCredentialsURL string `json:"containerCredentialsUrl,omitzero"`
 	MetadataURL             string `json:"metadataUrl,omitzero"`
+	PodIdentityURL          string `json:"podIdentityUrl,omitzero"`
 
 	AccountID string `json:"accountId"`
 	Region    string `json:"region"`
@@ -76,11 +77,12 @@ func (s *Server) info() (*Info, error) {
 	for port, socket := range s.cfg.gatewayPorts {
 		info.Gateway[port] = net.JoinHostPort(s.cfg.gatewayAddrs[0].String(), fmt.Sprint(socket))
 	}
-	if s.tasks != nil {
-		info.ContainerCredentialsURL = "http://" + reachable(s.tasks.Addr())
-	}
-	if s.instances != nil {
-		info.MetadataURL = "http://" + reachable(s.instances.Addr())
+	for listener, url := range map[net.Listener]*string{
+		s.tasks: &info.ContainerCredentialsURL, s.instances: &info.MetadataURL, s.pods: &info.PodIdentityURL,
+	} {
+		if listener != nil {
+			*url = "http://" + reachable(listener.Addr())
+		}
 	}
 	if abs, err := filepath.Abs(info.CA); err == nil {
 		info.CA = abs
@@ -130,6 +132,9 @@ func (s *Server) banner(w io.Writer, info *Info) {
 	}
 	if info.MetadataURL != "" {
 		line("instances", "%s   credentials for instances, as from EC2; tokens are %s", info.MetadataURL, s.cfg.IMDSTokens)
+	}
+	if info.PodIdentityURL != "" {
+		line("pods", "%s   credentials for pods of account %s, as from EKS", info.PodIdentityURL, info.AccountID)
 	}
 	line("store", "%s", storage)
 	line("enforced", "API calls: signature and IAM policies. Services: signature, identity, network and service policy, on every request")

@@ -49,27 +49,29 @@ const partition = "aws"
 
 // Server is a running installation.
 type Server struct {
-	cfg       *settings
-	log       *slog.Logger
-	clock     clock.Clock
-	backend   store.Backend
-	store     *store.Store
-	ring      *credential.KeyRing
-	publisher *snapshot.Publisher
-	authority *certs.Authority
-	gateway   *gateway.Gateway
-	recorder  *gateway.Recorder
-	verifier  *sigv4.Verifier
-	metrics   *metrics
-	answers   *answers
-	access    *audit.Writer
-	calls     *audit.Writer
-	closers   []io.Closer
+	cfg        *settings
+	log        *slog.Logger
+	clock      clock.Clock
+	backend    store.Backend
+	store      *store.Store
+	ring       *credential.KeyRing
+	publisher  *snapshot.Publisher
+	authority  *certs.Authority
+	gateway    *gateway.Gateway
+	recorder   *gateway.Recorder
+	verifier   *sigv4.Verifier
+	identities *oidc.Verifier
+	metrics    *metrics
+	answers    *answers
+	access     *audit.Writer
+	calls      *audit.Writer
+	closers    []io.Closer
 
 	api              *http.Server
 	apiAddr, adminAt net.Listener
-	// tasks and instances are nil where they are not served.
+	// tasks, instances and pods are nil where they are not served.
 	tasks, instances net.Listener
+	pods             net.Listener
 	fronts           []front
 	admins           map[string]*Admin
 }
@@ -96,7 +98,7 @@ func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err
 	}
 	s := &Server{
 		cfg: checked, clock: clock.System, log: slog.New(slog.NewTextHandler(words, &slog.HandlerOptions{Level: level})),
-		verifier: sigv4.NewVerifier(), admins: map[string]*Admin{},
+		verifier: sigv4.NewVerifier(), identities: oidc.NewVerifier(clock.System), admins: map[string]*Admin{},
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(ctx); err != nil {
@@ -271,6 +273,7 @@ func (s *Server) apiCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 func (s *Server) openWorkloads(tokens *credential.Tokens) (err error) {
 	w := workload.New(workload.Config{
 		Current: s.publisher.Current, Tokens: tokens, Secrets: s.ring, TokensOptional: s.cfg.IMDSTokens == "optional",
+		Identities: s.identities, PodAccount: s.cfg.AccountID,
 		Partition: partition, Audit: s.calls, Decided: s.metrics.decided("workload"), Clock: s.clock, Log: s.log,
 	})
 	serve := func(h http.Handler) *http.Server {
@@ -279,15 +282,23 @@ func (s *Server) openWorkloads(tokens *credential.Tokens) (err error) {
 			MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
 	}
-	if s.cfg.ContainerCredentialsAddr != "" {
-		if s.tasks, err = s.listen("container-credentials-addr", s.cfg.ContainerCredentialsAddr, serve(w.Tasks())); err != nil {
+	for _, f := range []struct {
+		listener      *net.Listener
+		setting, addr string
+		handler       http.Handler
+	}{
+		{&s.tasks, "container-credentials-addr", s.cfg.ContainerCredentialsAddr, w.Tasks()},
+		{&s.instances, "imds-addr", s.cfg.IMDSAddr, w.Instances()},
+		{&s.pods, "pod-identity-addr", s.cfg.PodIdentityAddr, w.Pods()},
+	} {
+		if f.addr == "" {
+			continue
+		}
+		if *f.listener, err = s.listen(f.setting, f.addr, serve(f.handler)); err != nil {
 			return err
 		}
 	}
-	if s.cfg.IMDSAddr != "" {
-		s.instances, err = s.listen("imds-addr", s.cfg.IMDSAddr, serve(w.Instances()))
-	}
-	return err
+	return nil
 }
 
 func (s *Server) openStore(ctx context.Context) (store.Backend, error) {
@@ -400,7 +411,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			iam.New(iamConfig),
 			sts.New(sts.Config{
 				World: sts.Pinned{}, Decider: roleDecider{auth}, Tokens: tokens, Clock: s.clock, Partition: partition, Authorizer: auth,
-				Identities: oidc.NewVerifier(s.clock),
+				Identities: s.identities,
 			}),
 			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
 			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),

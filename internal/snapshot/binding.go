@@ -14,10 +14,14 @@ type bindingTable struct {
 	tasks     map[string]*model.Binding
 	instances map[netip.Addr]*model.Binding
 	here      []*model.Binding
+	// pods are by account, issuer and subject.
+	pods map[podKey]*model.Binding
 }
 
+type podKey struct{ account, issuer, subject string }
+
 func buildBindingTable(bindings map[string]*model.Binding) *bindingTable {
-	t := &bindingTable{tasks: map[string]*model.Binding{}, instances: map[netip.Addr]*model.Binding{}}
+	t := &bindingTable{tasks: map[string]*model.Binding{}, instances: map[netip.Addr]*model.Binding{}, pods: map[podKey]*model.Binding{}}
 	for _, b := range bindings {
 		switch {
 		case b.Kind == model.ECSTask && len(b.CredentialHash) > 0:
@@ -26,12 +30,14 @@ func buildBindingTable(bindings map[string]*model.Binding) *bindingTable {
 			t.instances[b.Address] = b
 		case b.Kind == model.EC2Instance:
 			t.here = append(t.here, b)
+		case b.Kind == model.EKSPod:
+			t.pods[podKey{b.Account, b.Issuer, b.Subject()}] = b
 		}
 	}
 	return t
 }
 
-func (t *bindingTable) len() int { return len(t.tasks) + len(t.instances) + len(t.here) }
+func (t *bindingTable) len() int { return len(t.tasks) + len(t.instances) + len(t.here) + len(t.pods) }
 
 // Task finds the binding of a task by its credential id; nil if there is none.
 func (s *Snapshot) Task(credentialID string) *model.Binding {
@@ -49,6 +55,12 @@ func (s *Snapshot) Instance(addr netip.Addr) *model.Binding {
 		return s.bindings.here[0]
 	}
 	return nil
+}
+
+// Pods finds the binding that an account has for the subject of an issuer's tokens; nil
+// if there is none.
+func (s *Snapshot) Pods(account, issuer, subject string) *model.Binding {
+	return s.bindings.pods[podKey{account, issuer, subject}]
 }
 
 // InstanceProfile is an instance profile with the ARN of the role that it holds, ""

@@ -184,7 +184,7 @@ func (s *Service) roleCredentials(w http.ResponseWriter, r *metadataRequest) {
 		refuse(w, http.StatusNotFound)
 		return
 	}
-	c, err := s.credentials(r.snap, r.binding, p.RoleARN, client(r.Request))
+	c, err := s.credentials(r.snap, &delivery{Binding: r.binding, role: p.RoleARN, session: r.binding.ID, from: client(r.Request)})
 	switch {
 	case errors.Is(err, errUnassumable):
 		document(w, instanceCredentials{

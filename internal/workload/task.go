@@ -64,7 +64,7 @@ func (s *Service) task(w http.ResponseWriter, r *http.Request, prefix, id string
 		fail(http.StatusForbidden, "AccessDenied", "the Authorization header is not the token of these credentials: set AWS_CONTAINER_AUTHORIZATION_TOKEN as it was shown when the binding was made")
 		return
 	}
-	c, err := s.credentials(snap, b, b.Role, client(r))
+	c, err := s.credentials(snap, &delivery{Binding: b, role: b.Role, session: b.ID, from: client(r)})
 	switch {
 	case errors.Is(err, errUnassumable):
 		fail(http.StatusServiceUnavailable, "CredentialsUninitialized", "Credentials uninitialized for ID")

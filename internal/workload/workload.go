@@ -1,13 +1,17 @@
 // Package workload gives workloads the credentials of their roles, in the ways in
-// which AWS does: as the agent of ECS does to tasks, and as the metadata service of
-// EC2 does to instances. A binding says who gets which role.
+// which AWS does: as the agent of ECS does to tasks, as the metadata service of EC2
+// does to instances, and as the Pod Identity agent of EKS does to pods. A binding says
+// who gets which role.
 package workload
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/oidc"
 	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/wire"
@@ -45,6 +50,11 @@ type Config struct {
 		Seal(plaintext []byte, aad string) ([]byte, error)
 		Open(sealed []byte, aad string) ([]byte, error)
 	}
+	// Identities verifies the tokens of pods, which are those of PodAccount's clusters.
+	Identities interface {
+		Verify(ctx context.Context, p *model.OIDCProvider, t *oidc.Token) (*oidc.Claims, error)
+	}
+	PodAccount string
 	// TokensOptional lets instances ask for metadata without a token, as the first
 	// version of the metadata service does.
 	TokensOptional bool
@@ -74,11 +84,17 @@ type session struct {
 	made, expires      time.Time
 }
 
-// The service principals whom roles trust.
-const (
-	serviceTasks     = "ecs-tasks.amazonaws.com"
-	serviceInstances = "ec2.amazonaws.com"
-)
+// delivery is what credentials are asked for.
+type delivery struct {
+	*model.Binding
+	role string
+	// session is the name of the session; of a binding for several workloads it tells
+	// them apart.
+	session string
+	// tags of the session, all of them transitive.
+	tags map[string]string
+	from netip.Addr
+}
 
 // errUnassumable says that a workload cannot have its role: there is none, or it does
 // not trust the service.
@@ -87,36 +103,42 @@ var errUnassumable = errors.New("the role is gone or does not trust the service"
 // credentials are those of a workload's role. Whether it may have the role is decided
 // each time, so that a change of the trust policy counts at once; new keys are made
 // only when the old ones get old.
-func (s *Service) credentials(snap *snapshot.Snapshot, b *model.Binding, roleARN string, from netip.Addr) (*session, error) {
-	who := &identity.Principal{Kind: identity.Service, Name: serviceInstances}
-	if b.Kind == model.ECSTask {
-		who.Name = serviceTasks
-	}
+func (s *Service) credentials(snap *snapshot.Snapshot, d *delivery) (*session, error) {
+	who := &identity.Principal{Kind: identity.Service, Name: model.ServicePrincipal(d.Kind)}
 	now := s.cfg.Clock()
-	role, ok := snap.EntityByARN(roleARN)
+	role, ok := snap.EntityByARN(d.role)
 	if !ok || role.Kind != identity.AssumedRole {
-		s.note(b, who, roleARN, from, http.StatusForbidden, "there is no role "+roleARN)
+		s.note(d, who, http.StatusForbidden, "there is no role "+d.role)
 		return nil, errUnassumable
 	}
-	q := authz.OfRole(role, who, "sts:AssumeRole", s.keys(snap, b, who, role, now))
-	d := authz.Decide(snap, q)
-	s.cfg.Decided(d.Cause, d.Stage)
-	if !d.Allowed {
-		s.note(b, who, roleARN, from, http.StatusForbidden, d.DeniedText(q))
-		return nil, errUnassumable
+	actions := []string{"sts:AssumeRole"}
+	if len(d.tags) > 0 {
+		actions = append(actions, "sts:TagSession")
+	}
+	keys := s.keys(snap, d, who, role, now)
+	for _, action := range actions {
+		q := authz.OfRole(role, who, action, keys)
+		decision := authz.Decide(snap, q)
+		s.cfg.Decided(decision.Cause, decision.Stage)
+		if !decision.Allowed {
+			s.note(d, who, http.StatusForbidden, decision.DeniedText(q))
+			return nil, errUnassumable
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if have := s.sessions[b.ARN]; have != nil && have.roleID == role.ID && now.Before(have.made.Add(renewal)) {
+	key := d.ARN + " " + d.session
+	if have := s.sessions[key]; have != nil && have.roleID == role.ID && now.Before(have.made.Add(renewal)) {
 		return have, nil
 	}
 	// The answers have whole seconds, and must not promise more than there is.
 	made := &session{roleID: role.ID, roleARN: role.ARN, made: now.Truncate(time.Second)}
 	made.expires = made.made.Add(lifetime)
-	p := identity.RoleSession(s.cfg.Partition, role.Account, role.ARN, role.ID, role.Name, b.ID)
+	p := identity.RoleSession(s.cfg.Partition, role.Account, role.ARN, role.ID, role.Name, d.session)
 	p.Session.IssuedAt, p.Session.Expires = made.made, made.expires
-	if b.Kind == model.EC2Instance {
-		p.Session.Instance, p.Session.Keys = true, s.instanceKeys(b)
+	p.Session.Tags, p.Session.TransitiveKeys = d.tags, slices.Sorted(maps.Keys(d.tags))
+	if d.Kind == model.EC2Instance {
+		p.Session.Instance, p.Session.Keys = true, s.instanceKeys(d.Binding)
 	}
 	id, secret, token, err := s.cfg.Tokens.Mint(p, made.made, made.expires)
 	if err != nil {
@@ -126,8 +148,8 @@ func (s *Service) credentials(snap *snapshot.Snapshot, b *model.Binding, roleARN
 	if len(s.sessions) >= maxSessions {
 		clear(s.sessions)
 	}
-	s.sessions[b.ARN] = made
-	s.note(b, who, roleARN, from, http.StatusOK, "")
+	s.sessions[key] = made
+	s.note(d, who, http.StatusOK, "")
 	return made, nil
 }
 
@@ -138,15 +160,27 @@ type keys struct {
 	role   *snapshot.Entity
 }
 
-func (s *Service) keys(snap *snapshot.Snapshot, b *model.Binding, who *identity.Principal, role *snapshot.Entity, now time.Time) *keys {
+func (s *Service) keys(snap *snapshot.Snapshot, d *delivery, who *identity.Principal, role *snapshot.Entity, now time.Time) *keys {
 	k := &keys{own: policy.MapKeys{}, caller: authz.CallerKeys{Snap: snap, Principal: who, Now: now}, role: role}
-	k.own.Set("sts:RoleSessionName", b.ID)
-	if b.Kind == model.ECSTask {
-		// Source: ECS Developer Guide, "Amazon ECS task IAM role", its trust policy with
-		// conditions against the confused deputy.
-		scope := b.ScopeOf(s.cfg.Partition)
-		k.own.Set("aws:SourceAccount", b.Account)
-		k.own.Set("aws:SourceArn", scope.ARN("ecs", "task/"+b.ID))
+	k.own.Set("sts:RoleSessionName", d.session)
+	// Sources: ECS Developer Guide, "Amazon ECS task IAM role", and EKS User Guide, "EKS
+	// Pod Identity role trust policies": conditions against the confused deputy.
+	scope := d.ScopeOf(s.cfg.Partition)
+	switch d.Kind {
+	case model.ECSTask:
+		k.own.Set("aws:SourceAccount", d.Account)
+		k.own.Set("aws:SourceArn", scope.ARN("ecs", "task/"+d.ID))
+	case model.EKSPod:
+		k.own.Set("aws:SourceAccount", d.Account)
+		k.own.Set("aws:SourceArn", scope.ARN("eks", "cluster/"+d.Cluster))
+	}
+	if len(d.tags) > 0 {
+		names := slices.Sorted(maps.Keys(d.tags))
+		for _, name := range names {
+			k.own.Set("aws:RequestTag/"+name, d.tags[name])
+		}
+		k.own.Set("aws:TagKeys", names...)
+		k.own.Set("sts:TransitiveTagKeys", names...)
 	}
 	return k
 }
@@ -176,14 +210,14 @@ func (k *keys) Lookup(key *policy.Key) (policy.Values, bool) {
 }
 
 // note writes down that a workload got new keys, or why it did not.
-func (s *Service) note(b *model.Binding, who *identity.Principal, roleARN string, from netip.Addr, status int, message string) {
+func (s *Service) note(d *delivery, who *identity.Principal, status int, message string) {
 	e := &audit.CallEntry{
-		Time: s.cfg.Clock().UTC(), Service: "sts", Operation: "AssumeRole", Caller: who.Name, Account: b.Account, Region: b.Region,
-		SourceIP: from.String(), Resources: []string{b.ARN, roleARN}, Status: status, Message: message,
+		Time: s.cfg.Clock().UTC(), Service: "sts", Operation: "AssumeRole", Caller: who.Name, Account: d.Account, Region: d.Region,
+		SourceIP: d.from.String(), Resources: []string{d.ARN, d.role}, Status: status, Message: message,
 	}
 	if status != http.StatusOK {
 		e.Code = "AccessDenied"
-		s.cfg.Log.Warn("a workload does not get its role", "binding", b.ARN, "role", roleARN, "reason", message)
+		s.cfg.Log.Warn("a workload does not get its role", "binding", d.ARN, "role", d.role, "reason", message)
 	}
 	s.cfg.Audit.Call(e)
 }

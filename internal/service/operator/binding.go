@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // CreateBindingInput says what a workload is and which role it gets: Role of an
-// ecs-task, InstanceProfile, by name, of an ec2-instance.
+// ecs-task or eks-pod, InstanceProfile, by name, of an ec2-instance.
 type CreateBindingInput struct {
 	Kind            *string `json:"kind,omitzero" aws:"String,required"`
 	Role            *string `json:"role,omitzero" aws:"String"`
@@ -27,6 +28,12 @@ type CreateBindingInput struct {
 	// Relative says that a task sends no token, as one that reads its credentials from
 	// 169.254.170.2: then the credential id is the only secret.
 	Relative *bool `json:"relative,omitzero" aws:"Boolean"`
+	// Issuer, Namespace and ServiceAccount are whose pods are meant; Cluster names the
+	// cluster in their sessions.
+	Issuer         *string `json:"issuer,omitzero" aws:"String"`
+	Cluster        *string `json:"cluster,omitzero" aws:"String"`
+	Namespace      *string `json:"namespace,omitzero" aws:"String"`
+	ServiceAccount *string `json:"serviceAccount,omitzero" aws:"String"`
 }
 
 // Binding is a binding as it is shown. The secrets of a task are shown once, when it
@@ -38,6 +45,10 @@ type Binding struct {
 	Role            *string `json:"role,omitzero" aws:"String"`
 	InstanceProfile *string `json:"instanceProfile,omitzero" aws:"String"`
 	Address         *string `json:"address,omitzero" aws:"String"`
+	Issuer          *string `json:"issuer,omitzero" aws:"String"`
+	Cluster         *string `json:"cluster,omitzero" aws:"String"`
+	Namespace       *string `json:"namespace,omitzero" aws:"String"`
+	ServiceAccount  *string `json:"serviceAccount,omitzero" aws:"String"`
 
 	CredentialID       *string `json:"credentialId,omitzero" aws:"String"`
 	AuthorizationToken *string `json:"authorizationToken,omitzero" aws:"String"`
@@ -58,9 +69,6 @@ type DeleteBindingInput struct {
 
 // DeleteBindingOutput is empty.
 type DeleteBindingOutput struct{}
-
-// services are the service principals that workloads get their roles through.
-var services = map[string]string{model.ECSTask: "ecs-tasks.amazonaws.com", model.EC2Instance: "ec2.amazonaws.com"}
 
 // passed finds the role that a binding would give away, with what it is named by;
 // the role is nil if there is none.
@@ -88,7 +96,7 @@ func (s *Service) passesRole(ctx context.Context, c *awsapi.Call, in *CreateBind
 	out := []awsapi.Resource{{ARN: scopeOf(c).ARN(Name, "binding/*")}}
 	pass := awsapi.Resource{
 		ARN: model.Deref(in.Role), Action: "iam:PassRole",
-		Keys: []awsapi.Key{{Name: "iam:PassedToService", Values: []string{services[*in.Kind]}}},
+		Keys: []awsapi.Key{{Name: "iam:PassedToService", Values: []string{model.ServicePrincipal(*in.Kind)}}},
 	}
 	err := s.cfg.View(ctx, func(tx *store.Tx) error {
 		r, _, err := passed(tx, c, in)
@@ -108,31 +116,80 @@ func (s *Service) passesRole(ctx context.Context, c *awsapi.Call, in *CreateBind
 	return out, err
 }
 
+// members are those of an input that are there, by name.
+func (in *CreateBindingInput) members() []string {
+	var out []string
+	for _, m := range []struct {
+		name  string
+		there bool
+	}{
+		{"address", in.Address != nil},
+		{"cluster", in.Cluster != nil},
+		{"instanceProfile", in.InstanceProfile != nil},
+		{"issuer", in.Issuer != nil},
+		{"namespace", in.Namespace != nil},
+		{"relative", in.Relative != nil},
+		{"role", in.Role != nil},
+		{"serviceAccount", in.ServiceAccount != nil},
+	} {
+		if m.there {
+			out = append(out, m.name)
+		}
+	}
+	return out
+}
+
+// kinds are the members that a binding of each kind must have, and those that it may.
+var kinds = map[string]struct{ must, may []string }{
+	model.ECSTask:     {[]string{"role"}, []string{"relative"}},
+	model.EC2Instance: {[]string{"instanceProfile"}, []string{"address"}},
+	model.EKSPod:      {[]string{"cluster", "issuer", "namespace", "role", "serviceAccount"}, nil},
+}
+
+// plain are names of Kubernetes and EKS, which are a part of names of sessions.
+var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
 func (in *CreateBindingInput) check() (addr netip.Addr, err error) {
-	wrong := func(member, format string, args ...any) (netip.Addr, error) {
-		return netip.Addr{}, API.Invalid(member, format, args...)
+	kind, ok := kinds[*in.Kind]
+	if !ok {
+		return addr, API.Invalid("kind", "the kind %q is none of %s", *in.Kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 	}
-	switch *in.Kind {
-	case model.ECSTask:
-		if in.Role == nil || in.InstanceProfile != nil || in.Address != nil {
-			return wrong("role", "a binding of an ecs-task has a role and neither an instanceProfile nor an address")
+	have := in.members()
+	for _, name := range kind.must {
+		if !slices.Contains(have, name) {
+			return addr, API.Invalid(name, "a binding of kind %s must have %s", *in.Kind, strings.Join(kind.must, ", "))
 		}
-	case model.EC2Instance:
-		if in.InstanceProfile == nil || in.Role != nil || in.Relative != nil {
-			return wrong("instanceProfile", "a binding of an ec2-instance has an instanceProfile, perhaps an address, and nothing else")
-		}
-		if in.Address == nil {
-			return netip.Addr{}, nil
-		}
-		addr, err := netip.ParseAddr(*in.Address)
-		if err != nil || addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
-			return wrong("address", "%q is not the IP address of a machine", *in.Address)
-		}
-		return addr.Unmap(), nil
-	default:
-		return wrong("kind", "the kind %q is neither %s nor %s", *in.Kind, model.ECSTask, model.EC2Instance)
 	}
-	return netip.Addr{}, nil
+	for _, name := range have {
+		if !slices.Contains(kind.must, name) && !slices.Contains(kind.may, name) {
+			return addr, API.Invalid(name, "a binding of kind %s has no %s", *in.Kind, name)
+		}
+	}
+	for name, value := range map[string]*string{"cluster": in.Cluster, "namespace": in.Namespace, "serviceAccount": in.ServiceAccount} {
+		if value != nil && !plain.MatchString(*value) {
+			return addr, API.Invalid(name, "%q is not a name of Kubernetes", *value)
+		}
+	}
+	if in.Address == nil {
+		return addr, nil
+	}
+	addr, err = netip.ParseAddr(*in.Address)
+	if err != nil || addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
+		return addr, API.Invalid("address", "%q is not the IP address of a machine", *in.Address)
+	}
+	return addr.Unmap(), nil
+}
+
+// claim is the key of what a binding alone may have; "" for a task, which has
+// nothing but its secrets.
+func claim(b *model.Binding) string {
+	switch {
+	case b.Address.IsValid():
+		return model.BindingAddressKey(b.Address)
+	case b.Kind == model.EKSPod:
+		return model.BindingPodsKey(b.Account, b.Issuer, b.Subject())
+	}
+	return ""
 }
 
 // CreateBinding gives a workload a role.
@@ -145,7 +202,8 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 	scope, now := scopeOf(call), s.cfg.Clock()
 	b := &model.Binding{
 		Meta: model.Meta{Account: scope.Account, Region: scope.Region, Created: now, Updated: now},
-		Kind: *in.Kind, Address: addr,
+		Kind: *in.Kind, Address: addr, Issuer: model.Deref(in.Issuer), Cluster: model.Deref(in.Cluster),
+		Namespace: model.Deref(in.Namespace), ServiceAccount: model.Deref(in.ServiceAccount),
 	}
 	if b.Kind == model.EC2Instance {
 		// No account may speak to the machines of another, nor to all on this one.
@@ -158,7 +216,12 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 		}
 	}
 	var credentialID, token string
-	if b.Kind == model.ECSTask {
+	switch b.Kind {
+	case model.EKSPod:
+		b.ID = "a-" + strings.ToLower(rand.Text()[:17])
+	case model.EC2Instance:
+		b.ID = model.NewID("i")
+	default:
 		var id [16]byte
 		rand.Read(id[:]) // never fails: it ends the process instead
 		b.ID = hex.EncodeToString(id[:])
@@ -168,8 +231,6 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 			token = rand.Text()
 			b.TokenHash = model.SecretHash(token)
 		}
-	} else {
-		b.ID = model.NewID("i")
 	}
 	b.ARN = scope.ARN(Name, "binding/"+b.ID)
 	err = s.cfg.Update(ctx, func(tx *store.Tx) error {
@@ -186,15 +247,24 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 		default:
 			return fault.New("ResourceNotFoundException", "account %s has no role with the ARN %s: a workload gets a role of its own account", scope.Account, *in.Role)
 		}
-		if addr.IsValid() {
-			claim, err := model.Unique.Get(tx, model.BindingAddressKey(addr))
+		if b.Kind == model.EKSPod {
+			p, err := model.OIDCProviders.Get(tx, model.OIDCProviderKey(scope.Account, model.OIDCProviderName(b.Issuer)))
 			if err != nil {
 				return err
 			}
-			if claim != nil {
-				return fault.New("ConflictException", "the address %s is that of another instance", addr)
+			if p == nil || p.URL != b.Issuer {
+				return noProvider(scope.Account, b.Issuer)
 			}
-			if err := model.Unique.Put(tx, model.BindingAddressKey(addr), &model.Claim{ID: b.ID}); err != nil {
+		}
+		if key := claim(b); key != "" {
+			taken, err := model.Unique.Has(tx, key)
+			if err != nil {
+				return err
+			}
+			if taken {
+				return fault.New("ConflictException", "there is a binding for %s already: delete it first", workload(b))
+			}
+			if err := model.Unique.Put(tx, key, &model.Claim{ID: b.ID}); err != nil {
 				return err
 			}
 		}
@@ -208,8 +278,19 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 	return &out, nil
 }
 
+// workload says in words whom a binding is for.
+func workload(b *model.Binding) string {
+	if b.Kind == model.EKSPod {
+		return b.Subject() + " of " + b.Issuer
+	}
+	return "the address " + b.Address.String()
+}
+
 func shown(b *model.Binding) Binding {
-	out := Binding{ID: &b.ID, ARN: &b.ARN, Kind: &b.Kind, Role: model.Present(b.Role), InstanceProfile: model.Present(b.InstanceProfile)}
+	out := Binding{
+		ID: &b.ID, ARN: &b.ARN, Kind: &b.Kind, Role: model.Present(b.Role), InstanceProfile: model.Present(b.InstanceProfile),
+		Issuer: model.Present(b.Issuer), Cluster: model.Present(b.Cluster), Namespace: model.Present(b.Namespace), ServiceAccount: model.Present(b.ServiceAccount),
+	}
 	if b.Address.IsValid() {
 		out.Address = new(b.Address.String())
 	}
@@ -240,8 +321,8 @@ func (s *Service) DeleteBinding(ctx context.Context, in *DeleteBindingInput) (*D
 		if b == nil {
 			return fault.New("ResourceNotFoundException", "account %s has no binding %s in %s", scope.Account, *in.ID, scope.Region)
 		}
-		if b.Address.IsValid() {
-			if err := model.Unique.Delete(tx, model.BindingAddressKey(b.Address)); err != nil {
+		if key := claim(b); key != "" {
+			if err := model.Unique.Delete(tx, key); err != nil {
 				return err
 			}
 		}

@@ -39,8 +39,7 @@ func (s *Service) PutOIDCProviderKeys(ctx context.Context, in *PutOIDCProviderKe
 			return err
 		}
 		if p == nil || p.URL != *in.Issuer {
-			return fault.New("ResourceNotFoundException",
-				"account %s has no identity provider for %s: aws iam create-open-id-connect-provider makes one; the URL must be the issuer of the tokens, letter for letter", account, *in.Issuer)
+			return noProvider(account, *in.Issuer)
 		}
 		p.KeySet, p.Updated = *in.KeySet, now
 		return model.OIDCProviders.Put(tx, key, p)
@@ -49,4 +48,9 @@ func (s *Service) PutOIDCProviderKeys(ctx context.Context, in *PutOIDCProviderKe
 		return nil, err
 	}
 	return &PutOIDCProviderKeysOutput{ARN: &p.ARN}, nil
+}
+
+func noProvider(account, issuer string) error {
+	return fault.New("ResourceNotFoundException",
+		"account %s has no identity provider for %s: aws iam create-open-id-connect-provider makes one; the URL must be the issuer of the tokens, letter for letter", account, issuer)
 }

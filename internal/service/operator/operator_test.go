@@ -239,15 +239,15 @@ func TestBindings(t *testing.T) {
 		{`{"kind":"ecs-task","role":"` + roleARN + `"}`, "iam:PassRole", "no iam:PassRole"},
 		{`{"kind":"ecs-task","role":"` + roleARN + `"}`, "latchwork:CreateBinding", "no latchwork:CreateBinding"},
 		{`{"kind":"ec2-instance","instanceProfile":"Box"}`, "iam:PassRole", "no iam:PassRole"},
-		{`{"kind":"lambda","role":"` + roleARN + `"}`, "", "is neither ecs-task nor ec2-instance"},
-		{`{"kind":"ecs-task"}`, "", "has a role and neither"},
-		{`{"kind":"ecs-task","role":"` + roleARN + `","address":"10.0.0.2"}`, "", "has a role and neither"},
-		{`{"kind":"ec2-instance","role":"` + roleARN + `"}`, "", "has an instanceProfile"},
-		{`{"kind":"ec2-instance","instanceProfile":"Box","relative":true}`, "", "has an instanceProfile"},
+		{`{"kind":"lambda","role":"` + roleARN + `"}`, "", `\"lambda\" is none of ec2-instance, ecs-task, eks-pod`},
+		{`{"kind":"ecs-task"}`, "", "a binding of kind ecs-task must have role"},
+		{`{"kind":"ecs-task","role":"` + roleARN + `","address":"10.0.0.2"}`, "", "a binding of kind ecs-task has no address"},
+		{`{"kind":"ec2-instance","role":"` + roleARN + `"}`, "", "a binding of kind ec2-instance must have instanceProfile"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box","relative":true}`, "", "a binding of kind ec2-instance has no relative"},
 		{`{"kind":"ec2-instance","instanceProfile":"None"}`, "", "has no instance profile None"},
 		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"box"}`, "", "is not the IP address of a machine"},
 		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"0.0.0.0"}`, "", "is not the IP address of a machine"},
-		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.0.0.1"}`, "", "the address 10.0.0.1 is that of another instance"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.0.0.1"}`, "", "there is a binding for the address 10.0.0.1 already"},
 		{`{"kind":"ecs-task","role":"arn:aws:iam::` + account + `:role/App"}`, "", "has no role with the ARN"},
 		{`{"kind":"ecs-task","role":"arn:aws:iam::210987654321:role/r/App"}`, "", "has no role with the ARN"},
 		{`{"kind":"ecs-task","role":"App"}`, "", "has no role with the ARN"},
@@ -281,4 +281,45 @@ func TestBindings(t *testing.T) {
 	made(`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.1.0.2"}`, allBinding, passRole)
 	// The address is free again.
 	made(`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.0.0.1"}`, allBinding, passRole)
+}
+
+// TestPodBindings: a service account of a cluster that the account trusts has one
+// binding.
+func TestPodBindings(t *testing.T) {
+	w := bindings(t)
+	const issuer = "https://oidc.example/id"
+	w.update(func(tx *store.Tx) error {
+		return model.OIDCProviders.Put(tx, model.OIDCProviderKey(account, model.OIDCProviderName(issuer)), &model.OIDCProvider{URL: issuer})
+	})
+	body := func(issuer, namespace string) string {
+		return `{"kind":"eks-pod","role":"` + roleARN + `","issuer":"` + issuer + `","cluster":"blue","namespace":"` + namespace + `","serviceAccount":"sa"}`
+	}
+	code, text := w.call("POST", "/latchwork/bindings", body(issuer, "ns1"))
+	var made struct{ ID, Issuer, Cluster, Namespace, ServiceAccount string }
+	if err := json.Unmarshal([]byte(text), &made); code != 200 || err != nil || made.Issuer != issuer || made.Cluster != "blue" || made.Namespace != "ns1" || made.ServiceAccount != "sa" || len(made.ID) != 19 {
+		t.Fatal(code, text)
+	}
+	if diff := cmp.Diff([]string{allBinding, passRole}, w.asked); diff != "" {
+		t.Error(diff)
+	}
+	for _, c := range []struct{ body, want string }{
+		{body(issuer, "ns1"), "there is a binding for system:serviceaccount:ns1:sa of " + issuer + " already"},
+		{body("https://else.example", "ns1"), "has no identity provider for https://else.example"},
+		{body(issuer, "a:b"), `is not a name of Kubernetes`},
+		{`{"kind":"eks-pod","role":"` + roleARN + `"}`, "must have cluster, issuer, namespace, role, serviceAccount"},
+		{strings.Replace(body(issuer, "ns2"), "{", `{"address":"10.0.0.1",`, 1), "a binding of kind eks-pod has no address"},
+	} {
+		if code, text := w.call("POST", "/latchwork/bindings", c.body); code < 400 || !strings.Contains(text, c.want) {
+			t.Errorf("%s: %d %s", c.body, code, text)
+		}
+	}
+	if code, text := w.call("POST", "/latchwork/bindings", body(issuer, "ns2")); code != 200 {
+		t.Errorf("another namespace: %d %s", code, text)
+	}
+	if code, text := w.call("DELETE", "/latchwork/bindings/"+made.ID, ""); code != 200 {
+		t.Error(code, text)
+	}
+	if code, text := w.call("POST", "/latchwork/bindings", body(issuer, "ns1")); code != 200 {
+		t.Errorf("after the first is gone: %d %s", code, text)
+	}
 }
