@@ -30,6 +30,7 @@ var layers = [][]string{
 	{
 		"internal/gateway", "internal/service/ec2", "internal/service/iam", "internal/service/lattice",
 		"internal/service/mesh", "internal/service/operator", "internal/service/sts", "internal/workload",
+		"internal/xds/translate",
 	},
 	{"internal/server", "internal/cli"},
 	{"cmd/latchwork"},

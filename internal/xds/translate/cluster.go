@@ -32,10 +32,6 @@ func (t *translation) cluster(n *model.VirtualNode, l listener, b backend) strin
 	if t.clusters[name] != nil {
 		return name
 	}
-	l, ok := onlyOr(listenersOf(n.Spec.Listeners), &l.port)
-	if !ok {
-		return name
-	}
 	c := &clusterv3.Cluster{
 		Name:           name,
 		ConnectTimeout: durationpb.New(farTimeout),

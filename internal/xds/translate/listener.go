@@ -41,7 +41,7 @@ func listenersOf(spec []wire.Listener) []listener {
 }
 
 // inbound starts a listener; it has an address where Proxy says.
-func (t *translation) inbound(name string, direction corev3.TrafficDirection, port, stats int64, preference string) *listenerv3.Listener {
+func (t *translation) inbound(name string, direction corev3.TrafficDirection, port int64, preference string) *listenerv3.Listener {
 	address := &corev3.SocketAddress{Address: "0.0.0.0", PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)}}
 	switch {
 	case t.proxy.Explicit && t.proxy.Bind.IsValid():
@@ -54,7 +54,7 @@ func (t *translation) inbound(name string, direction corev3.TrafficDirection, po
 		Address:          socket(address),
 		TrafficDirection: direction,
 		// Statistics have the name that App Mesh's had, wherever the listener is.
-		StatPrefix: "0.0.0.0_" + number(stats),
+		StatPrefix: "0.0.0.0_" + number(port),
 	}
 }
 

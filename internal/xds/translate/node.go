@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"fmt"
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -16,10 +15,6 @@ import (
 // node translates a virtual node: what comes in goes to the application, what goes
 // out to the backends.
 func (t *translation) node(n *model.VirtualNode) {
-	if n.Spec == nil {
-		t.fail(fmt.Errorf("virtual node %s has no spec", n.Name))
-		return
-	}
 	t.nodeIngress(n)
 	t.nodeEgress(n)
 }
@@ -31,7 +26,7 @@ func (t *translation) nodeIngress(n *model.VirtualNode) {
 	}
 	preference := t.preference(n.Spec.ServiceDiscovery)
 	logs := t.accessLog(n.Spec.Logging)
-	out := t.inbound(ingressListenerName(ingressPort), corev3.TrafficDirection_INBOUND, ingressPort, ingressPort, preference)
+	out := t.inbound(ingressListenerName(ingressPort), corev3.TrafficDirection_INBOUND, ingressPort, preference)
 	out.ListenerFilters = append(out.ListenerFilters, t.originalDestination())
 	for _, l := range listeners {
 		out.FilterChains = append(out.FilterChains, &listenerv3.FilterChain{
@@ -98,7 +93,7 @@ func (t *translation) backends(n *model.VirtualNode) []backend {
 
 func (t *translation) nodeEgress(n *model.VirtualNode) {
 	logs := t.accessLog(n.Spec.Logging)
-	out := t.inbound(egressListenerName(egressPort), corev3.TrafficDirection_OUTBOUND, egressPort, egressPort, t.preference(n.Spec.ServiceDiscovery))
+	out := t.inbound(egressListenerName(egressPort), corev3.TrafficDirection_OUTBOUND, egressPort, t.preference(n.Spec.ServiceDiscovery))
 	out.ListenerFilters = []*listenerv3.ListenerFilter{t.originalDestination(), t.tlsInspector()}
 	ports := map[int64]bool{}
 	chain := func(match *listenerv3.FilterChainMatch, f *listenerv3.Filter) {

@@ -168,7 +168,11 @@ func (t *translation) serviceRoutes(b backend, l listener) []*routev3.Route {
 	return out
 }
 
-const http503 = 503
+// Answers of Envoy itself.
+const (
+	http404 = 404
+	http503 = 503
+)
 
 // share divides requests; nil if nothing takes any.
 func share(to []weightedCluster) *routev3.RouteAction {

@@ -81,11 +81,13 @@ func Endpoint(snap *snapshot.Snapshot, mesh *snapshot.Mesh, e model.MeshEndpoint
 		routes:      map[string]*routev3.RouteConfiguration{},
 		secrets:     map[string]*tlsv3.Secret{},
 	}
-	if e.Kind == model.VirtualNodeEndpoint {
-		if n := mesh.Node(e.Name); n != nil && n.Account == e.Account {
-			t.node(n)
-			return t.done()
+	if spec := specOf(mesh, e); spec != nil {
+		if e.Kind == model.VirtualNodeEndpoint {
+			t.node(mesh.Node(e.Name))
+		} else {
+			t.gateway(mesh.Gateway(e.Name), spec)
 		}
+		return t.done()
 	}
 	return nil, fmt.Errorf("mesh %s of account %s has no %s %s of account %s", mesh.Name, mesh.MeshOwner, e.Kind, e.Name, e.Account)
 }
