@@ -10,6 +10,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -29,9 +30,20 @@ const (
 // wants it to be called.
 func (t *translation) cluster(n *model.VirtualNode, l listener, b backend) string {
 	name := targetName(t.mesh.Name, n.Name, l)
-	if t.clusters[name] != nil {
-		return name
+	if known := t.clusters[name]; known != nil {
+		if t.policies[name] == b.policy {
+			return name
+		}
+		if proto.Equal(known.TransportSocket, t.upstream(n, l, b.policy)) {
+			return name
+		}
+		// Another virtual service leads to the same virtual node and is called with
+		// another policy. App Mesh's name is taken; the policy matters more.
+		if name += "/" + b.service.Name; t.clusters[name] != nil {
+			return name
+		}
 	}
+	t.policies[name] = b.policy
 	c := &clusterv3.Cluster{
 		Name:           name,
 		ConnectTimeout: durationpb.New(farTimeout),
@@ -43,6 +55,7 @@ func (t *translation) cluster(n *model.VirtualNode, l listener, b backend) strin
 				"TargetVirtualNode": structpb.NewStringValue(n.Name), "TargetVirtualService": structpb.NewStringValue(b.service.Name),
 			}},
 		}},
+		TransportSocket:               t.upstream(n, l, b.policy),
 		TypedExtensionProtocolOptions: t.upstreamHTTP(l),
 		HealthChecks:                  healthChecks(n, l),
 		IgnoreHealthOnHostRemoval:     true,
@@ -84,11 +97,7 @@ func (t *translation) upstreamHTTP(l listener) map[string]*anypb.Any {
 // app is the cluster of the application beside a virtual node's Envoy. What limits
 // the virtual node's connections limits these.
 func (t *translation) app(n *model.VirtualNode, l listener, preference string) {
-	host := "127.0.0.1"
-	if preference == wire.IpPreferenceIPv6Only || preference == wire.IpPreferenceIPv6Preferred {
-		host = "::1"
-	}
-	t.near(appName(t.mesh.Name, n.Name, l), tcpAddress(host, l.port), l)
+	t.near(appName(t.mesh.Name, n.Name, l), tcpAddress(t.application(preference), l.port), l)
 }
 
 // near makes a cluster of one address, beside Envoy or its own.

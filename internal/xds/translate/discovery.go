@@ -2,6 +2,7 @@ package translate
 
 import (
 	"net/netip"
+	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 
@@ -31,7 +32,7 @@ func discoveryName(n *model.VirtualNode) string {
 	if m := cloudMap(n); m != nil {
 		return value(m.ServiceName) + "." + value(m.NamespaceName)
 	}
-	return value(value(value(n.Spec.ServiceDiscovery).Dns).Hostname)
+	return strings.TrimSuffix(value(value(value(n.Spec.ServiceDiscovery).Dns).Hostname), ".")
 }
 
 // discover says how a cluster finds the endpoints of a virtual node.

@@ -57,15 +57,13 @@ func (t *translation) gateway(g *model.VirtualGateway, spec *wire.VirtualNodeSpe
 	preference, several := t.preference(nil), len(listeners) > 1
 	for _, l := range listeners {
 		self := selfName(t.mesh.Name, g.Name, l, several)
-		t.near(self, tcpAddress("127.0.0.1", egressPort), l)
+		t.near(self, tcpAddress(t.self(), egressPort), l)
 		routes := t.gatewayHosts(entries, l, self, keepHost)
 		t.routes[routes.Name] = routes
 		out := t.inbound(ingressListenerName(l.port), corev3.TrafficDirection_INBOUND, l.port, preference)
 		out.ListenerFilters = []*listenerv3.ListenerFilter{t.tlsInspector()}
-		out.FilterChains = []*listenerv3.FilterChain{{
-			FilterChainMatch: toPort(l.port),
-			Filters:          []*listenerv3.Filter{t.serveHTTP(ingressStatsName(l, several), routes.Name, l.protocol, logs)},
-		}}
+		filter := t.serveHTTP(ingressStatsName(l, several), routes.Name, l.protocol, logs)
+		out.FilterChains = t.chains(l, toPort(l.port), filter, gatewayNames(g, entries))
 		t.listeners[out.Name] = out
 	}
 	routes := t.gatewayEgress(entries, value(value(spec.BackendDefaults).ClientPolicy).Tls)
@@ -76,6 +74,21 @@ func (t *translation) gateway(g *model.VirtualGateway, spec *wire.VirtualNodeSpe
 		Filters:          []*listenerv3.Filter{t.serveHTTP(egressStats, routes.Name, wire.PortProtocolHttp, logs)},
 	}}
 	t.listeners[out.Name] = out
+}
+
+// gatewayNames are the DNS names of the certificate that is issued for a virtual
+// gateway: those that its gateway routes are for, or else its own.
+func gatewayNames(g *model.VirtualGateway, entries []entry) []string {
+	var out []string
+	for _, e := range entries {
+		if name := domainOf(e.hostname); name != "*" {
+			out = append(out, name)
+		}
+	}
+	if out == nil {
+		return []string{g.Name}
+	}
+	return unique(out)
 }
 
 // gatewayHosts are the routes of one listener. Host names to match are virtual hosts,

@@ -44,8 +44,8 @@ func listenersOf(spec []wire.Listener) []listener {
 func (t *translation) inbound(name string, direction corev3.TrafficDirection, port int64, preference string) *listenerv3.Listener {
 	address := &corev3.SocketAddress{Address: "0.0.0.0", PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)}}
 	switch {
-	case t.proxy.Explicit && t.proxy.Bind.IsValid():
-		address.Address = t.proxy.Bind.String()
+	case t.proxy.Explicit:
+		address.Address = t.bind().String()
 	case preference != "":
 		address.Address, address.Ipv4Compat = "::", true
 	}
@@ -54,7 +54,7 @@ func (t *translation) inbound(name string, direction corev3.TrafficDirection, po
 		Address:          socket(address),
 		TrafficDirection: direction,
 		// Statistics have the name that App Mesh's had, wherever the listener is.
-		StatPrefix: "0.0.0.0_" + number(port),
+		StatPrefix: listenerStats(port),
 	}
 }
 

@@ -16,10 +16,16 @@ const (
 	egressStats  = "egress"
 )
 
+// sdsCluster is the cluster that the bootstrap defines where secrets by name are
+// wanted: the Unix socket of an agent such as SPIRE's.
+// Source: App Mesh User Guide, "Envoy configuration variables", APPMESH_SDS_SOCKET_PATH.
+const sdsCluster = "static_cluster_sds_unix_socket"
+
 func number(port int64) string { return strconv.FormatInt(port, 10) }
 
 func ingressListenerName(port int64) string { return "lds_ingress_0.0.0.0_" + number(port) }
 func egressListenerName(port int64) string  { return "lds_egress_0.0.0.0_" + number(port) }
+func listenerStats(port int64) string       { return "0.0.0.0_" + number(port) }
 func ingressRoutesName(port int64) string   { return "rds_ingress_http_" + number(port) }
 func egressRoutesName(port int64) string    { return "rds_egress_http_" + number(port) }
 

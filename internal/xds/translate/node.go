@@ -16,8 +16,16 @@ import (
 // out to the backends.
 func (t *translation) node(n *model.VirtualNode) {
 	t.nodeIngress(n)
-	t.nodeEgress(n)
+	if t.proxy.Explicit {
+		t.explicitEgress(n)
+	} else {
+		t.nodeEgress(n)
+	}
 }
+
+// certificateNames are the DNS names of the certificate that is issued for a virtual
+// node: those that clients want to see.
+func certificateNames(n *model.VirtualNode) []string { return []string{discoveryName(n)} }
 
 func (t *translation) nodeIngress(n *model.VirtualNode) {
 	listeners := listenersOf(n.Spec.Listeners)
@@ -26,13 +34,18 @@ func (t *translation) nodeIngress(n *model.VirtualNode) {
 	}
 	preference := t.preference(n.Spec.ServiceDiscovery)
 	logs := t.accessLog(n.Spec.Logging)
+	if t.proxy.Explicit {
+		t.explicitIngress(n, listeners, logs)
+		return
+	}
 	out := t.inbound(ingressListenerName(ingressPort), corev3.TrafficDirection_INBOUND, ingressPort, preference)
 	out.ListenerFilters = append(out.ListenerFilters, t.originalDestination())
+	if slices.ContainsFunc(n.Spec.Listeners, servesTLS) {
+		out.ListenerFilters = append(out.ListenerFilters, t.tlsInspector())
+	}
 	for _, l := range listeners {
-		out.FilterChains = append(out.FilterChains, &listenerv3.FilterChain{
-			FilterChainMatch: toPort(l.port),
-			Filters:          []*listenerv3.Filter{t.toApp(n, l, logs, len(listeners) > 1)},
-		})
+		filter := t.toApp(n, l, logs, len(listeners) > 1)
+		out.FilterChains = append(out.FilterChains, t.chains(l, toPort(l.port), filter, certificateNames(n))...)
 		t.app(n, l, preference)
 	}
 	t.listeners[out.Name] = out

@@ -38,6 +38,7 @@ import (
 
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
+	wire "github.com/latchwork/latchwork/internal/wire/appmesh"
 )
 
 // Proxy is what of a proxy's own telling shapes its configuration: how traffic gets
@@ -80,6 +81,7 @@ func Endpoint(snap *snapshot.Snapshot, mesh *snapshot.Mesh, e model.MeshEndpoint
 		listeners:   map[string]*listenerv3.Listener{},
 		routes:      map[string]*routev3.RouteConfiguration{},
 		secrets:     map[string]*tlsv3.Secret{},
+		policies:    map[string]*wire.ClientPolicyTls{},
 	}
 	if spec := specOf(mesh, e); spec != nil {
 		if e.Kind == model.VirtualNodeEndpoint {
@@ -105,6 +107,8 @@ type translation struct {
 	listeners   map[string]*listenerv3.Listener
 	routes      map[string]*routev3.RouteConfiguration
 	secrets     map[string]*tlsv3.Secret
+	// policies are what the clusters of virtual nodes are called with, by name.
+	policies map[string]*wire.ClientPolicyTls
 
 	// err is the first thing that makes the endpoint unusable.
 	err error
