@@ -2,10 +2,11 @@ package translate
 
 import (
 	"cmp"
+	"math"
 	"regexp"
 	"regexp/syntax"
 	"slices"
-	"unicode/utf8"
+	"strconv"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -138,13 +139,20 @@ func exactly(s string) *matcherv3.StringMatcher {
 }
 
 // regex makes an expression that must match the whole value; nil if it is none.
-// Go's expressions are those of RE2, which Envoy uses.
+// Go's expressions are those of RE2, which Envoy uses, but Envoy reads each byte as a
+// character of Latin-1 and refuses the number of any other.
 func regex(expression string) *matcherv3.RegexMatcher {
-	parsed, err := syntax.Parse(expression, syntax.Perl)
-	if err != nil {
-		return nil
+	for _, escape := range escapes.FindAllStringSubmatch(expression, -1) {
+		if n, err := strconv.ParseUint(escape[1], 16, 32); escape[1] != "" && (err != nil || n > math.MaxUint8) {
+			return nil
+		}
 	}
-	if _, err := regexp.Compile(expression); err != nil {
+	var latin []rune
+	for _, b := range []byte(expression) {
+		latin = append(latin, rune(b))
+	}
+	parsed, err := syntax.Parse(string(latin), syntax.Perl)
+	if err != nil {
 		return nil
 	}
 	out := &matcherv3.RegexMatcher{Regex: expression}
@@ -160,8 +168,11 @@ func regex(expression string) *matcherv3.RegexMatcher {
 	return out
 }
 
-// large tells whether RE2 may need more than 100 instructions. It works on bytes, so
-// that each range of characters beyond ASCII costs several.
+// escapes finds what is after a backslash, and the digits of a character by number.
+var escapes = regexp.MustCompile(`(?s)\\(?:x\{([0-9A-Fa-f]+)\}|.)`)
+
+// large tells whether RE2 may need more than 100 instructions. Go's are about as many,
+// but that RE2 has one for each range of characters.
 func large(r *syntax.Regexp) bool {
 	program, err := syntax.Compile(r.Simplify())
 	if err != nil {
@@ -170,14 +181,11 @@ func large(r *syntax.Regexp) bool {
 	size := 0
 	for _, i := range program.Inst {
 		size++
-		switch {
-		case i.Op == syntax.InstRuneAny || i.Op == syntax.InstRuneAnyNotNL:
-			size += 15
-		case i.Op == syntax.InstRune && slices.ContainsFunc(i.Rune, func(c rune) bool { return c >= utf8.RuneSelf }):
-			size += 10 * len(i.Rune)
+		for n := 2; n < len(i.Rune) && i.Rune[n] <= math.MaxUint8; n += 2 {
+			size++
 		}
 	}
-	return size > 80
+	return size > 50
 }
 
 // lastPriority is that of a route without one.

@@ -64,11 +64,12 @@ type weightedCluster struct {
 // provided is the virtual node that provides a virtual service on one of its ports;
 // none if a virtual router does.
 func (t *translation) provided(b backend, l listener) []weightedCluster {
-	n := t.provider(b.service)
-	if n == nil {
-		return nil
+	if n := t.provider(b.service); n != nil {
+		if l, ok := onlyOr(listenersOf(n.Spec.Listeners), &l.port); ok {
+			return []weightedCluster{{t.cluster(n, l, b), 1}}
+		}
 	}
-	return []weightedCluster{{t.cluster(n, l, b), 1}}
+	return nil
 }
 
 // weighted are the clusters of a route's targets, in their order. What is no
