@@ -161,7 +161,9 @@ func (t *translation) gatewayEgress(entries []entry, policy *wire.ClientPolicyTl
 		if len(kept) > 0 {
 			routes = append([]*routev3.Route{notWithOtherHeader(host)}, routes...)
 		}
-		out.add(host, domains, routes)
+		if h := out.add(host, domains, routes); h != nil && len(kept) > 0 {
+			h.RequestHeadersToRemove = []string{virtualServiceHeader}
+		}
 	}
 	if len(kept) > 0 {
 		out.add("default_backend", []string{"*"}, byHeader)

@@ -62,8 +62,9 @@ func newHosts(name string) *hosts {
 }
 
 // add makes a virtual host. One without routes answers 404, as App Mesh's did for a
-// virtual service without provider.
-func (h *hosts) add(name string, domains []string, routes []*routev3.Route) {
+// virtual service without provider. It is nil if no domain is left, or Envoy would not
+// take it.
+func (h *hosts) add(name string, domains []string, routes []*routev3.Route) *routev3.VirtualHost {
 	host := &routev3.VirtualHost{Name: name, Routes: routes}
 	for _, d := range domains {
 		if key := strings.ToLower(d); !h.taken[key] {
@@ -71,9 +72,11 @@ func (h *hosts) add(name string, domains []string, routes []*routev3.Route) {
 			host.Domains = append(host.Domains, d)
 		}
 	}
-	if len(host.Domains) > 0 && valid(host) {
-		h.config.VirtualHosts = append(h.config.VirtualHosts, host)
+	if len(host.Domains) == 0 || !valid(host) {
+		return nil
 	}
+	h.config.VirtualHosts = append(h.config.VirtualHosts, host)
+	return host
 }
 
 func sortedPorts[V any](m map[int64]V) []int64 { return slices.SortedFunc(maps.Keys(m), cmp.Compare) }

@@ -136,9 +136,11 @@ func validate(c *tlsv3.CommonTlsContext, authority *tlsv3.SdsSecretConfig, names
 	}
 	context := &tlsv3.CertificateValidationContext{}
 	for _, name := range names {
-		context.MatchTypedSubjectAltNames = append(context.MatchTypedSubjectAltNames, &tlsv3.SubjectAltNameMatcher{
-			SanType: sanType(name), Matcher: exactly(name),
-		})
+		for _, kind := range sanTypes(name) {
+			context.MatchTypedSubjectAltNames = append(context.MatchTypedSubjectAltNames, &tlsv3.SubjectAltNameMatcher{
+				SanType: kind, Matcher: exactly(name),
+			})
+		}
 	}
 	c.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
 		CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
@@ -147,14 +149,16 @@ func validate(c *tlsv3.CommonTlsContext, authority *tlsv3.SdsSecretConfig, names
 	}
 }
 
-func sanType(name string) tlsv3.SubjectAltNameMatcher_SanType {
+// sanTypes are the kinds of name that a name may be. Certificates often have an
+// address as a DNS name.
+func sanTypes(name string) []tlsv3.SubjectAltNameMatcher_SanType {
 	if _, err := netip.ParseAddr(name); err == nil {
-		return tlsv3.SubjectAltNameMatcher_IP_ADDRESS
+		return []tlsv3.SubjectAltNameMatcher_SanType{tlsv3.SubjectAltNameMatcher_IP_ADDRESS, tlsv3.SubjectAltNameMatcher_DNS}
 	}
 	if strings.Contains(name, ":") {
-		return tlsv3.SubjectAltNameMatcher_URI
+		return []tlsv3.SubjectAltNameMatcher_SanType{tlsv3.SubjectAltNameMatcher_URI}
 	}
-	return tlsv3.SubjectAltNameMatcher_DNS
+	return []tlsv3.SubjectAltNameMatcher_SanType{tlsv3.SubjectAltNameMatcher_DNS}
 }
 
 // trusted is the secret of whom a policy trusts.
