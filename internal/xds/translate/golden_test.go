@@ -3,6 +3,7 @@ package translate
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,5 +116,38 @@ func TestGolden(t *testing.T) {
 		if !expected[file] {
 			t.Errorf("%s is of no mesh in testdata/in", file)
 		}
+	}
+}
+
+// BenchmarkEndpoint translates for a virtual node with 50 backends, each a virtual
+// router with five routes to two of a hundred virtual nodes.
+func BenchmarkEndpoint(b *testing.B) {
+	text := &strings.Builder{}
+	text.WriteString("mesh: big\nvirtualNodes:\n  caller:\n    backends:\n")
+	for i := range 50 {
+		fmt.Fprintf(text, "    - {virtualService: {virtualServiceName: s%d}}\n", i)
+	}
+	for i := range 100 {
+		fmt.Fprintf(text, "  n%d: {serviceDiscovery: {dns: {hostname: n%[1]d.example.com}}, listeners: [{portMapping: {port: 8080, protocol: http}}]}\n", i)
+	}
+	text.WriteString("virtualRouters:\n")
+	for i := range 50 {
+		fmt.Fprintf(text, "  r%d: {listeners: [{portMapping: {port: 80, protocol: http}}]}\n", i)
+	}
+	text.WriteString("virtualServices:\n")
+	for i := range 50 {
+		fmt.Fprintf(text, "  s%d: {provider: {virtualRouter: {virtualRouterName: r%[1]d}}}\n", i)
+	}
+	text.WriteString("routes:\n")
+	for i := range 50 {
+		fmt.Fprintf(text, "  r%d:\n", i)
+		for j := range 5 {
+			fmt.Fprintf(text, "    x%d: {httpRoute: {match: {prefix: /%[1]d}, action: {weightedTargets: [{virtualNode: n%[2]d, weight: 1}, {virtualNode: n%[3]d, weight: 2}]}}}\n", j, i, 99-i)
+		}
+	}
+	p := publish(b, parse(b, text.String()))
+	e := p.endpoint(model.VirtualNodeEndpoint, "caller")
+	for b.Loop() {
+		p.of(e, Proxy{})
 	}
 }

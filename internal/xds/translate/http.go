@@ -65,7 +65,7 @@ func newHosts(name string) *hosts {
 // virtual service without provider. It is nil if no domain is left, or Envoy would not
 // take it.
 func (h *hosts) add(name string, domains []string, routes []*routev3.Route) *routev3.VirtualHost {
-	host := &routev3.VirtualHost{Name: name, Routes: routes}
+	host := &routev3.VirtualHost{Name: name}
 	for _, d := range domains {
 		if key := strings.ToLower(d); !h.taken[key] {
 			h.taken[key] = true
@@ -75,6 +75,7 @@ func (h *hosts) add(name string, domains []string, routes []*routev3.Route) *rou
 	if len(host.Domains) == 0 || !valid(host) {
 		return nil
 	}
+	host.Routes = routes // which were checked one by one
 	h.config.VirtualHosts = append(h.config.VirtualHosts, host)
 	return host
 }

@@ -35,7 +35,10 @@ var httpRetryEvents = map[string]struct {
 // retry policy, of accounts since July 2020.
 func (t *translation) retries(p *wire.GrpcRetryPolicy) *routev3.RetryPolicy {
 	if p == nil {
-		return t.retry([]string{"unavailable", "connect-failure", "refused-stream", "retriable-status-codes"}, []uint32{503}, 2)
+		if t.defaultRetry == nil {
+			t.defaultRetry = t.retry([]string{"unavailable", "connect-failure", "refused-stream", "retriable-status-codes"}, []uint32{503}, 2)
+		}
+		return t.defaultRetry
 	}
 	var on []string
 	var codes []uint32

@@ -105,20 +105,21 @@ func onPort(port *int64, l listener) bool { return port == nil || *port == l.por
 // requestRoute is a route for requests, of whichever protocol.
 type requestRoute struct {
 	conditions
-	targets []wire.WeightedTarget
-	retry   *wire.GrpcRetryPolicy // has all that the one for HTTP has
-	timeout *wire.HttpTimeout
+	protocol string
+	targets  []wire.WeightedTarget
+	retry    *wire.GrpcRetryPolicy // has all that the one for HTTP has
+	timeout  *wire.HttpTimeout
 }
 
 // requests reads a route for requests; nil if it is none.
 func requests(s *wire.RouteSpec) *requestRoute {
-	h := s.HttpRoute
+	h, protocol := s.HttpRoute, wire.PortProtocolHttp
 	if h == nil {
-		h = s.Http2Route
+		h, protocol = s.Http2Route, wire.PortProtocolHttp2
 	}
 	switch g := s.GrpcRoute; {
 	case h != nil:
-		r := &requestRoute{conditions: httpConditions(h.Match), targets: value(h.Action).WeightedTargets, timeout: h.Timeout}
+		r := &requestRoute{conditions: httpConditions(h.Match), protocol: protocol, targets: value(h.Action).WeightedTargets, timeout: h.Timeout}
 		if p := h.RetryPolicy; p != nil {
 			r.retry = &wire.GrpcRetryPolicy{
 				HttpRetryEvents: p.HttpRetryEvents, TcpRetryEvents: p.TcpRetryEvents,
@@ -128,7 +129,7 @@ func requests(s *wire.RouteSpec) *requestRoute {
 		return r
 	case g != nil:
 		return &requestRoute{
-			conditions: grpcConditions(g.Match), targets: value(g.Action).WeightedTargets,
+			conditions: grpcConditions(g.Match), protocol: wire.PortProtocolGrpc, targets: value(g.Action).WeightedTargets,
 			retry: g.RetryPolicy, timeout: (*wire.HttpTimeout)(g.Timeout),
 		}
 	}
@@ -136,7 +137,8 @@ func requests(s *wire.RouteSpec) *requestRoute {
 }
 
 // serviceRoutes are the routes of a virtual service on one of its ports, in the
-// order in which they are tried.
+// order in which they are tried. A route without port is for all ports of its
+// protocol.
 func (t *translation) serviceRoutes(b backend, l listener) []*routev3.Route {
 	var out []*routev3.Route
 	add := func(c conditions, action *routev3.RouteAction, timeout *wire.HttpTimeout, retry *wire.GrpcRetryPolicy) {
@@ -160,8 +162,9 @@ func (t *translation) serviceRoutes(b backend, l listener) []*routev3.Route {
 		add(conditions{}, &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: to[0].cluster}}, nil, nil)
 	}
 	if router := t.router(b.service); router != nil {
+		one := len(router.Spec.Listeners) == 1
 		for _, route := range ordered(t.mesh.Routes(router.Name)) {
-			if r := requests(route.Spec); r != nil && onPort(r.port, l) {
+			if r := requests(route.Spec); r != nil && onPort(r.port, l) && (one || r.protocol == l.protocol) {
 				add(r.conditions, share(t.weighted(r.targets, b)), r.timeout, r.retry)
 			}
 		}

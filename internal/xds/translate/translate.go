@@ -109,6 +109,8 @@ type translation struct {
 	secrets     map[string]*tlsv3.Secret
 	// policies are what the clusters of virtual nodes are called with, by name.
 	policies map[string]*wire.ClientPolicyTls
+	// defaultRetry is what most routes have.
+	defaultRetry *routev3.RetryPolicy
 
 	// err is the first thing that makes the endpoint unusable.
 	err error
