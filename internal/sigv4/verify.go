@@ -26,6 +26,13 @@ type Expect struct {
 	// DataPlane selects VPC Lattice's own rules: the body is never signed and the
 	// header that says so is; other x-amz-* headers need not be signed.
 	DataPlane bool
+	// Stream selects App Mesh's rules for the stream of an Envoy: nothing of the body
+	// is signed, which each signer says in its own way, and only the host must be
+	// among the signed headers.
+	Stream bool
+	// Hosts are names of this server that are tried where the host as received was
+	// not what was signed, in a Stream.
+	Hosts []string
 	// Body is the whole body of a control plane request.
 	Body []byte
 }
@@ -92,7 +99,14 @@ func (v *Verifier) Verify(r *inbound.Request, s *Signature, secret Secret, want 
 		if form == skipForm {
 			continue
 		}
-		for _, host := range hostForms(r, want) {
+		hosts := hostForms(r, want)
+		for i := range len(hosts) + len(want.Hosts) {
+			host := ""
+			if i < len(hosts) {
+				host = hosts[i]
+			} else {
+				host = want.Hosts[i-len(hosts)]
+			}
 			if host == "" && r.Authority != "" {
 				continue
 			}
@@ -148,13 +162,13 @@ func (s *Signature) check(r *inbound.Request, want Expect) error {
 		if _, ok := r.Get(dateHeader); !ok {
 			dateHeader = "date"
 		}
-		if !s.Signs(dateHeader) {
+		if !s.Signs(dateHeader) && !want.Stream {
 			return failf(UnsignedHeader, "'%s' must be a 'SignedHeader' in the AWS Authorization.", dateHeader)
 		}
 	}
 	for i := range r.Headers {
 		name := r.Headers[i].Name
-		if strings.HasPrefix(name, "x-amz-") && !s.Signs(name) && mustBeSigned(name, want.DataPlane) {
+		if strings.HasPrefix(name, "x-amz-") && !s.Signs(name) && mustBeSigned(name, want) {
 			return failf(UnsignedHeader, "There were headers present in the request which were not signed: '%.64s'.", name)
 		}
 	}
@@ -183,9 +197,14 @@ func badEscape(s string) bool {
 // mustBeSigned tells whether an x-amz-* header may not be in a request without
 // being signed. On the data plane that holds only for those that belong to the
 // signature: others may come from a proxy on the way. (x-amz-content-sha256 has an
-// answer of its own there; see payload.)
-func mustBeSigned(name string, dataPlane bool) bool {
-	if !dataPlane {
+// answer of its own there; see payload.) In a stream it never holds: AWS's own relay
+// leaves all of them out. The date and the payload's hash are in what is signed all
+// the same, and the token is bound to the key.
+func mustBeSigned(name string, want Expect) bool {
+	switch {
+	case want.Stream:
+		return false
+	case !want.DataPlane:
 		return true
 	}
 	switch name {
@@ -227,6 +246,17 @@ func payload(r *inbound.Request, s *Signature, want Expect) (string, error) {
 	if r.Count("x-amz-content-sha256") > 1 {
 		return "", failf(Malformed, "the request has several X-Amz-Content-Sha256 headers: send one")
 	}
+	if want.Stream {
+		// Source: Envoy, source/extensions/grpc_credentials/aws_iam (hash of nothing) and
+		// source/extensions/filters/http/aws_request_signing (use_unsigned_payload).
+		switch {
+		case !present:
+			return emptyPayload, nil
+		case value != emptyPayload && value != UnsignedPayload:
+			return "", failf(PayloadHash, "The 'x-amz-content-sha256' header of a stream must be '%s' or the hash of an empty body.", UnsignedPayload)
+		}
+		return value, nil
+	}
 	if want.DataPlane {
 		// Source: VPC Lattice User Guide, "SIGv4 authenticated requests": the header
 		// must be there, say that the payload is not signed, and be signed itself.
@@ -249,6 +279,9 @@ func payload(r *inbound.Request, s *Signature, want Expect) (string, error) {
 	}
 	return actual, nil
 }
+
+// emptyPayload is the SHA-256 of an empty body.
+const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // dummySecret stands for the secret of a key that is not known.
 const dummySecret = "0000000000000000000000000000000000000000"
