@@ -97,3 +97,34 @@ type CallEntry struct {
 	Message    string    `json:"message,omitzero"`
 	DurationUS int64     `json:"durationMicroseconds"`
 }
+
+// StreamStatus is what became of the stream of an Envoy.
+// Source: App Mesh User Guide, "Logging AWS App Mesh API calls with AWS CloudTrail".
+type StreamStatus string
+
+// The statuses.
+const (
+	StreamEstablished          StreamStatus = "ConnectionEstablished"
+	StreamGracefullyTerminated StreamStatus = "ConnectionGracefullyTerminated"
+	StreamTerminated           StreamStatus = "ConnectionTerminated"
+)
+
+// StreamEntry is one event of the stream of an Envoy.
+type StreamEntry struct {
+	Time         time.Time    `json:"time"`
+	EventSource  string       `json:"eventSource"`
+	EventName    string       `json:"eventName"`
+	EventStatus  StreamStatus `json:"eventStatus"`
+	ConnectionID string       `json:"connectionId"`
+	// NodeARN is the mesh endpoint, NodeID how the Envoy named it.
+	NodeARN     string `json:"nodeArn,omitzero"`
+	NodeID      string `json:"nodeId,omitzero"`
+	Account     string `json:"account,omitzero"`
+	Caller      string `json:"caller"`
+	AccessKeyID string `json:"accessKeyId,omitzero"`
+	SourceIP    string `json:"sourceIp"`
+	// Decision is the cause of what was decided, Policy what denied explicitly.
+	Decision      string `json:"decision,omitzero"`
+	Policy        string `json:"policy,omitzero"`
+	FailureReason string `json:"failureReason,omitzero"`
+}

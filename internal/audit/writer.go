@@ -38,6 +38,9 @@ func (w *Writer) Access(e *AccessEntry) { w.put(e) }
 // Call queues an entry of the control plane.
 func (w *Writer) Call(e *CallEntry) { w.put(e) }
 
+// Stream queues an event of the stream of an Envoy.
+func (w *Writer) Stream(e *StreamEntry) { w.put(e) }
+
 func (w *Writer) put(e any) {
 	if w.out == nil {
 		return

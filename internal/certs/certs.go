@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -131,25 +132,33 @@ func (a *Authority) PEM() []byte {
 // maxLeaves bounds how many certificates are kept.
 const maxLeaves = 10000
 
-// Issue gives the certificate for one DNS name.
-func (a *Authority) Issue(name string) (*tls.Certificate, error) {
-	name = strings.ToLower(name)
+// Issue gives the certificate for DNS names and IP addresses, at least one. The
+// same names have the same certificate until it is issued anew.
+func (a *Authority) Issue(names ...string) (*tls.Certificate, error) {
+	key := strings.ToLower(strings.Join(names, " "))
 	now := a.clock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if leaf := a.leaves[name]; leaf != nil && leaf.Leaf.NotAfter.Sub(now) > leafLife/3 {
+	if leaf := a.leaves[key]; leaf != nil && leaf.Leaf.NotAfter.Sub(now) > leafLife/3 {
 		return leaf, nil
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: commonName(name)}, DNSNames: []string{name},
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: commonName(strings.Fields(key)[0])},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(leafLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	for _, name := range strings.Fields(key) {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, private.Public(), a.key)
 	if err != nil {
 		return nil, err
 	}
@@ -157,11 +166,11 @@ func (a *Authority) Issue(name string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaf := &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: key, Leaf: parsed}
+	leaf := &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: private, Leaf: parsed}
 	if len(a.leaves) >= maxLeaves {
 		clear(a.leaves)
 	}
-	a.leaves[name] = leaf
+	a.leaves[key] = leaf
 	return leaf, nil
 }
 

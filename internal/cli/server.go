@@ -12,26 +12,29 @@ import (
 // serverFlags are the settings that have flags; all of them are in the
 // configuration file too. Flags that are not given do not touch what the file says.
 type serverFlags struct {
-	Config                   string  `help:"Configuration file (YAML). Flags win over it." placeholder:"FILE"`
-	DataDir                  *string `help:"Directory of the embedded store, keys and logs. Default ./latchwork-data."`
-	APIAddr                  *string `name:"api-addr" help:"Where all AWS APIs are served. Default 127.0.0.1:4000."`
-	APITLSAddr               *string `name:"api-tls-addr" help:"Where all AWS APIs are served with TLS, under AWS's own host names. Not served by default."`
-	GatewayAddr              *string `help:"IP addresses of the gateway, separated by commas. Default 127.0.0.1."`
-	GatewayPorts             *string `help:"SOCKET=LISTENER,...: which socket serves which listener port. Default 8080=80,8443=443."`
-	AdminAddr                *string `help:"Where health, readiness and metrics are served. Default 127.0.0.1:4001."`
-	ContainerCredentialsAddr *string `help:"Where tasks get credentials, as from the agent of ECS. Not served by default."`
-	IMDSAddr                 *string `name:"imds-addr" help:"Where instances get credentials, as from the metadata service of EC2. Not served by default."`
-	PodIdentityAddr          *string `help:"Where pods get credentials, as from the Pod Identity agent of EKS. Not served by default."`
-	IMDSTokens               *string `name:"imds-tokens" help:"required or optional: whether instances must ask with a session token. Default required."`
-	AccountID                *string `name:"account-id" help:"Default account. Default 123456789012."`
-	Region                   *string `help:"Region that latchwork env prints. Default us-west-2."`
-	Conformance              *string `help:"documented (the user guide) or observed (what AWS was seen to do). Default documented."`
-	KeyFile                  *string `help:"File of the key that encrypts secrets in the store. Default DATA-DIR.key."`
-	AccessLog                *string `help:"Access log: a file, - for standard output, or off. Default DATA-DIR/access.log."`
-	AuditLog                 *string `help:"Log of API calls: a file, - or off. Default DATA-DIR/audit.log."`
-	LogLevel                 *string `help:"debug, info, warn or error. Default info."`
-	MaxStaleness             *string `help:"How long the gateway answers after the store was lost; 0 for ever. Default 0."`
-	TargetCAFile             *string `name:"target-ca-file" help:"Check the certificates of HTTPS targets against these."`
+	Config                   string   `help:"Configuration file (YAML). Flags win over it." placeholder:"FILE"`
+	DataDir                  *string  `help:"Directory of the embedded store, keys and logs. Default ./latchwork-data."`
+	APIAddr                  *string  `name:"api-addr" help:"Where all AWS APIs are served. Default 127.0.0.1:4000."`
+	APITLSAddr               *string  `name:"api-tls-addr" help:"Where all AWS APIs are served with TLS, under AWS's own host names. Not served by default."`
+	GatewayAddr              *string  `help:"IP addresses of the gateway, separated by commas. Default 127.0.0.1."`
+	GatewayPorts             *string  `help:"SOCKET=LISTENER,...: which socket serves which listener port. Default 8080=80,8443=443."`
+	AdminAddr                *string  `help:"Where health, readiness and metrics are served. Default 127.0.0.1:4001."`
+	ContainerCredentialsAddr *string  `help:"Where tasks get credentials, as from the agent of ECS. Not served by default."`
+	IMDSAddr                 *string  `name:"imds-addr" help:"Where instances get credentials, as from the metadata service of EC2. Not served by default."`
+	PodIdentityAddr          *string  `help:"Where pods get credentials, as from the Pod Identity agent of EKS. Not served by default."`
+	IMDSTokens               *string  `name:"imds-tokens" help:"required or optional: whether instances must ask with a session token. Default required."`
+	EMSAddr                  *string  `name:"ems-addr" help:"Where Envoys get the configuration of App Mesh, or off. Default 127.0.0.1:4443."`
+	EMSHostnames             []string `name:"ems-hostnames" help:"Names that Envoys know that address by, which they sign and check in the certificate."`
+	ProxyAuthorization       *string  `help:"Which Envoys need a permission: tls-and-gateways, required or off. Default tls-and-gateways."`
+	AccountID                *string  `name:"account-id" help:"Default account. Default 123456789012."`
+	Region                   *string  `help:"Region that latchwork env prints. Default us-west-2."`
+	Conformance              *string  `help:"documented (the user guide) or observed (what AWS was seen to do). Default documented."`
+	KeyFile                  *string  `help:"File of the key that encrypts secrets in the store. Default DATA-DIR.key."`
+	AccessLog                *string  `help:"Access log: a file, - for standard output, or off. Default DATA-DIR/access.log."`
+	AuditLog                 *string  `help:"Log of API calls: a file, - or off. Default DATA-DIR/audit.log."`
+	LogLevel                 *string  `help:"debug, info, warn or error. Default info."`
+	MaxStaleness             *string  `help:"How long the gateway answers after the store was lost; 0 for ever. Default 0."`
+	TargetCAFile             *string  `name:"target-ca-file" help:"Check the certificates of HTTPS targets against these."`
 
 	EtcdEndpoints    *string `help:"Use this etcd cluster in place of the embedded one."`
 	EtcdPrefix       *string `help:"Prefix of all keys in etcd. Default latchwork/."`
@@ -63,6 +66,8 @@ func (f *serverFlags) config() (server.Config, error) {
 		{&c.IMDSAddr, f.IMDSAddr},
 		{&c.PodIdentityAddr, f.PodIdentityAddr},
 		{&c.IMDSTokens, f.IMDSTokens},
+		{&c.EMSAddr, f.EMSAddr},
+		{&c.ProxyAuthorization, f.ProxyAuthorization},
 		{&c.AccountID, f.AccountID},
 		{&c.Region, f.Region},
 		{&c.Conformance, f.Conformance},
@@ -83,6 +88,9 @@ func (f *serverFlags) config() (server.Config, error) {
 		if set.from != nil {
 			*set.to = *set.from
 		}
+	}
+	if f.EMSHostnames != nil {
+		c.EMSHostnames = f.EMSHostnames
 	}
 	if err := c.Check(); err != nil {
 		return c, &exitError{ExitUsage, "the configuration is not valid:\n  " + strings.ReplaceAll(err.Error(), "\n", "\n  ")}

@@ -30,7 +30,7 @@ var layers = [][]string{
 	{
 		"internal/gateway", "internal/service/ec2", "internal/service/iam", "internal/service/lattice",
 		"internal/service/mesh", "internal/service/operator", "internal/service/sts", "internal/workload",
-		"internal/xds/translate",
+		"internal/xds", "internal/xds/translate",
 	},
 	{"internal/server", "internal/cli"},
 	{"cmd/latchwork"},
@@ -53,6 +53,7 @@ var peers = map[string][]string{
 	"internal/authz":           {"internal/snapshot"},                   // decides on one
 	"internal/credential":      {"internal/model", "internal/snapshot"}, // finds keys in one
 	"internal/oidc":            {"internal/model"},                      // verifies tokens of its providers
+	"internal/xds":             {"internal/xds/translate"},              // serves what it makes
 	"internal/cli":             {"internal/server"},                     // latchwork server, and where a server is
 }
 

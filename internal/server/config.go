@@ -45,6 +45,12 @@ type Config struct {
 	IMDSAddr                 string `json:"imds-addr"`
 	PodIdentityAddr          string `json:"pod-identity-addr"`
 	IMDSTokens               string `json:"imds-tokens"`
+	// EMSAddr is where Envoys get their configuration, or "off". EMSHostnames are the
+	// names that they know the service by, which they sign and check.
+	EMSAddr      string   `json:"ems-addr"`
+	EMSHostnames []string `json:"ems-hostnames"`
+	// MaxProxies is how many Envoys may stand for one mesh endpoint.
+	MaxProxies int `json:"max-proxies"`
 	// AccountID is the default account. It owns the default VPC.
 	AccountID string `json:"account-id"`
 	// Region is that of the demonstration and of what prints one; any region works.
@@ -102,7 +108,7 @@ type AccountConfig struct {
 func Defaults() Config {
 	return Config{
 		DataDir: "./latchwork-data", APIAddr: "127.0.0.1:4000", GatewayAddr: "127.0.0.1", GatewayPorts: "8080=80,8443=443",
-		AdminAddr: "127.0.0.1:4001", IMDSTokens: "required", AccountID: "123456789012", Region: "us-west-2", Conformance: "documented",
+		AdminAddr: "127.0.0.1:4001", EMSAddr: "127.0.0.1:4443", MaxProxies: 50, IMDSTokens: "required", AccountID: "123456789012", Region: "us-west-2", Conformance: "documented",
 		ProxyAuthorization: string(snapshot.ProxyAuthorizationTLS),
 		LogLevel:           "info", MaxStaleness: "0", Remember: 2048, MinFreeMiB: 64, EtcdPrefix: "latchwork/",
 	}
@@ -154,6 +160,7 @@ type settings struct {
 var (
 	accountID = regexp.MustCompile(`^[0-9]{12}$`)
 	orgID     = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
+	hostname  = regexp.MustCompile(`^[A-Za-z0-9_.-]+(:[0-9]+)?$`)
 	region    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
 )
 
@@ -187,6 +194,19 @@ func (c Config) check() (*settings, error) {
 	}
 	if c.IMDSTokens != "required" && c.IMDSTokens != "optional" {
 		wrong("imds-tokens", "%q is neither required nor optional", c.IMDSTokens)
+	}
+	if c.EMSAddr != "off" {
+		if _, _, err := net.SplitHostPort(c.EMSAddr); err != nil {
+			wrong("ems-addr", "%q is neither HOST:PORT, for example 127.0.0.1:4443, nor off", c.EMSAddr)
+		}
+	}
+	for _, name := range c.EMSHostnames {
+		if !hostname.MatchString(name) {
+			wrong("ems-hostnames", "%q is not a DNS name or an IP address, with a port or without", name)
+		}
+	}
+	if c.MaxProxies < 1 {
+		wrong("max-proxies", "%d is less than 1", c.MaxProxies)
 	}
 	for _, text := range strings.Split(c.GatewayAddr, ",") {
 		addr, err := netip.ParseAddr(strings.TrimSpace(text))

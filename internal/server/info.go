@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/latchwork/latchwork/internal/snapshot"
 )
 
 // Info is what the command line must know of a running server. It is kept in the
@@ -27,6 +29,10 @@ type Info struct {
 	Region    string `json:"region"`
 	// Gateway holds the address of a socket by listener port.
 	Gateway map[int64]string `json:"gateway"`
+	// EMS is the address of the Envoy management service, "" where there is none, and
+	// EMSNames are the names in its certificate.
+	EMS      string   `json:"ems,omitzero"`
+	EMSNames []string `json:"emsNames,omitzero"`
 	// CA is the file of the certificate authority's certificate.
 	CA string `json:"ca"`
 }
@@ -73,6 +79,9 @@ func (s *Server) info() (*Info, error) {
 		APIURL: "http://" + reachable(s.apiAddr.Addr()), AdminURL: "http://" + reachable(s.adminAt.Addr()),
 		AccountID: s.cfg.AccountID, Region: s.cfg.Region, Gateway: map[int64]string{},
 		CA: filepath.Join(s.cfg.DataDir, "ca.pem"),
+	}
+	if s.ems != nil {
+		info.EMS, info.EMSNames = reachable(s.emsAddr.Addr()), s.emsNames()
 	}
 	for port, socket := range s.cfg.gatewayPorts {
 		info.Gateway[port] = net.JoinHostPort(s.cfg.gatewayAddrs[0].String(), fmt.Sprint(socket))
@@ -126,6 +135,9 @@ func (s *Server) banner(w io.Writer, info *Info) {
 		line("", "https://%s   the same, for names such as sts.%s.amazonaws.com", s.cfg.APITLSAddr, info.Region)
 	}
 	line("gateway", "%s", strings.Join(sockets, ", "))
+	if info.EMS != "" {
+		line("envoys", "%s   for %s", info.EMS, strings.Join(info.EMSNames, ", "))
+	}
 	line("admin", "%s   /healthz /readyz /metrics", info.AdminURL)
 	if info.ContainerCredentialsURL != "" {
 		line("tasks", "%s   credentials for tasks, as from ECS", info.ContainerCredentialsURL)
@@ -138,6 +150,9 @@ func (s *Server) banner(w io.Writer, info *Info) {
 	}
 	line("store", "%s", storage)
 	line("enforced", "API calls: signature and IAM policies. Services: signature, identity, network and service policy, on every request")
+	if info.EMS != "" {
+		line("", "Envoys: signature and appmesh:StreamAggregatedResources (proxy-authorization: %s)", s.cfg.ProxyAuthorization)
+	}
 	line("", "what cannot be evaluated is denied; the user guide is followed (conformance: %s)", s.cfg.Conformance)
 	line("not", "security groups, private DNS options and resource policies are stored and enforce nothing")
 	if s.cfg.TargetCAFile == "" {
@@ -146,6 +161,11 @@ func (s *Server) banner(w io.Writer, info *Info) {
 	for _, a := range s.cfg.accounts {
 		if admin := s.admins[a.ID]; admin != nil {
 			line("new", "administrator of account %s made; its keys are in %s", a.ID, AdminFile(s.cfg.DataDir, a.ID))
+		}
+	}
+	for _, a := range s.cfg.accounts {
+		if s.ems != nil && a.ProxyAuthorization == string(snapshot.ProxyAuthorizationOff) {
+			line("warning", "Envoys of account %s are served unsigned and unauthorized: proxy-authorization is off", a.ID)
 		}
 	}
 	for port, err := range s.gateway.Problems() {

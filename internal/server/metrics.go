@@ -16,6 +16,7 @@ import (
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/snapshot"
+	"github.com/latchwork/latchwork/internal/xds"
 )
 
 // metrics are what /metrics shows. Labels are bounded and never name a principal,
@@ -74,6 +75,40 @@ func newMetrics(p *snapshot.Publisher, now clock.Clock, access, calls *audit.Wri
 		&recordCounts{p},
 	)
 	return m
+}
+
+// ems registers the numbers of the Envoy management service.
+func (m *metrics) ems(s *xds.Server) { m.registry.MustRegister(&proxyCounts{s}) }
+
+// proxyCounts are the numbers of the Envoy management service.
+type proxyCounts struct{ ems *xds.Server }
+
+var (
+	streamsDesc      = prometheus.NewDesc("latchwork_xds_streams", "Envoys that are connected.", nil, nil)
+	unauthorizedDesc = prometheus.NewDesc("latchwork_xds_streams_unauthorized", "Envoys that are served without the permission.", nil, nil)
+	endpointsDesc    = prometheus.NewDesc("latchwork_xds_endpoints", "Mesh endpoints that an Envoy stands for.", nil, nil)
+	pushesDesc       = prometheus.NewDesc("latchwork_xds_responses_total", "Responses that were sent to Envoys, by type.", []string{"type"}, nil)
+	rejectionsDesc   = prometheus.NewDesc("latchwork_xds_rejections_total", "Responses that Envoys refused.", nil, nil)
+	unsignedDesc     = prometheus.NewDesc("latchwork_xds_unsigned_total", "Streams that were refused because nobody signed them.", nil, nil)
+)
+
+func (c *proxyCounts) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{streamsDesc, unauthorizedDesc, endpointsDesc, pushesDesc, rejectionsDesc, unsignedDesc} {
+		ch <- d
+	}
+}
+
+func (c *proxyCounts) Collect(ch chan<- prometheus.Metric) {
+	n := c.ems.Counts()
+	for d, v := range map[*prometheus.Desc]int{streamsDesc: n.Streams, unauthorizedDesc: n.Unauthorized, endpointsDesc: n.Endpoints} {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
+	}
+	for d, v := range map[*prometheus.Desc]int64{rejectionsDesc: n.Rejections, unsignedDesc: n.Unsigned} {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	}
+	for name, v := range n.Pushes {
+		ch <- prometheus.MustNewConstMetric(pushesDesc, prometheus.CounterValue, float64(v), name)
+	}
 }
 
 // decided counts decisions of one enforcement point.

@@ -42,6 +42,7 @@ import (
 	"github.com/latchwork/latchwork/internal/store/etcd"
 	"github.com/latchwork/latchwork/internal/wire"
 	"github.com/latchwork/latchwork/internal/workload"
+	"github.com/latchwork/latchwork/internal/xds"
 )
 
 // partition of all ARNs.
@@ -66,6 +67,9 @@ type Server struct {
 	access     *audit.Writer
 	calls      *audit.Writer
 	closers    []io.Closer
+	// ems is nil where the Envoy management service is off.
+	ems     *xds.Server
+	emsAddr net.Listener
 
 	api              *http.Server
 	apiAddr, adminAt net.Listener
@@ -127,6 +131,10 @@ func Run(ctx context.Context, c Config, words io.Writer, ready func(*Info)) (err
 	}
 	run(s.gateway.Run)
 	run(s.sweep)
+	if s.ems != nil {
+		run(s.ems.Run)
+		run(func(context.Context) error { return s.ems.Serve(s.emsAddr) })
+	}
 	for _, h := range s.fronts {
 		run(func(context.Context) error {
 			if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -211,6 +219,9 @@ func (s *Server) open(ctx context.Context) error {
 		Certificate: s.certificate, TargetTLS: targetTLS, MaxStaleness: s.cfg.maxStaleness, Access: s.access,
 		Recorder: s.recorder, Clock: s.clock, Log: s.log, Decided: s.metrics.decided("gateway"),
 	})
+	if err := s.openEMS(authenticator); err != nil {
+		return err
+	}
 	if err := s.openAPI(authenticator, tokens); err != nil {
 		return err
 	}
@@ -418,7 +429,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			operator.New(operator.Config{
 				State: s.state(), Clock: s.clock, AddressOwner: s.addressOwner,
 				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
-				Problems: s.problems,
+				Problems: s.problems, Proxies: s.proxies,
 			}),
 		},
 		Authenticator: auth, Authorizer: auth, Clock: s.clock, Log: s.log, Idempotency: s.answers,
@@ -457,6 +468,15 @@ func (s *Server) iamConfig() iam.Config {
 			OIDCProviders: iam.Unlimited,
 		},
 	}
+}
+
+// proxies are the Envoys of an account that are connected, and those that were
+// refused.
+func (s *Server) proxies(account string) (connected, refused any) {
+	if s.ems == nil {
+		return []xds.Proxy{}, []xds.Attempt{}
+	}
+	return s.ems.Proxies(account), s.ems.Refused(account)
 }
 
 // problems are the records of an account that could not be compiled.
@@ -628,6 +648,11 @@ func (s *Server) readiness(ctx context.Context) Readiness {
 	case <-s.gateway.Ready():
 	default:
 		not("the gateway has not opened its ports yet")
+	}
+	for _, a := range s.cfg.accounts {
+		if s.ems != nil && a.ProxyAuthorization == string(snapshot.ProxyAuthorizationOff) {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("Envoys of account %s are served unsigned and unauthorized: proxy-authorization is off", a.ID))
+		}
 	}
 	for port, err := range s.gateway.Problems() {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("listener port %d is not open: %v", port, err))

@@ -47,6 +47,9 @@ type Config struct {
 	// Problems lists the records of an account that could not be compiled, each key
 	// with its error.
 	Problems func(account string) map[string]string
+	// Proxies gives the JSON of the Envoys of an account that are connected, and of
+	// those that were refused.
+	Proxies func(account string) (connected, refused any)
 }
 
 // ExplainInput names a request.
@@ -65,6 +68,15 @@ type ProblemsInput struct{}
 // ProblemsOutput holds errors by the keys of records.
 type ProblemsOutput struct {
 	Problems map[string]string `json:"problems" aws:"StringMap"`
+}
+
+// ProxiesInput is empty.
+type ProxiesInput struct{}
+
+// ProxiesOutput holds two lists as JSON text.
+type ProxiesOutput struct {
+	Connected *string `json:"connected,omitzero" aws:"String"`
+	Refused   *string `json:"refused,omitzero" aws:"String"`
 }
 
 // Service handles the operations.
@@ -112,6 +124,10 @@ func New(cfg Config) awsapi.Binding {
 				Name: "DeleteBinding", Method: "DELETE", URI: "/latchwork/bindings/{bindingId}", Status: 200,
 				Errors: []string{"ResourceNotFoundException", "AccessDeniedException"},
 			}, s.DeleteBinding),
+			awsapi.Op(awsapi.Spec{
+				Name: "ListProxies", Method: "GET", URI: "/latchwork/proxies", Status: 200,
+				Errors: []string{"AccessDeniedException"},
+			}, s.ListProxies),
 		},
 		Access: awsapi.AccessTable{
 			"ExplainRequest": {Action: "latchwork:ExplainRequest", Resources: awsapi.Target(
@@ -127,6 +143,7 @@ func New(cfg Config) awsapi.Binding {
 				})},
 			"ShareMesh":   {Action: sharesMesh, Resources: shares},
 			"UnshareMesh": {Action: sharesMesh, Resources: shares},
+			"ListProxies": {Action: "latchwork:ListProxies", Resources: awsapi.Everything},
 		},
 	}
 }
@@ -151,4 +168,21 @@ func (s *Service) ExplainRequest(ctx context.Context, in *ExplainInput) (*Explai
 // compiled.
 func (s *Service) ListProblems(ctx context.Context, _ *ProblemsInput) (*ProblemsOutput, error) {
 	return &ProblemsOutput{Problems: s.cfg.Problems(awsapi.FromContext(ctx).Account)}, nil
+}
+
+// ListProxies lists the Envoys of the caller's account.
+func (s *Service) ListProxies(ctx context.Context, _ *ProxiesInput) (*ProxiesOutput, error) {
+	connected, refused := s.cfg.Proxies(awsapi.FromContext(ctx).Account)
+	out := &ProxiesOutput{}
+	for _, part := range []struct {
+		from any
+		to   **string
+	}{{connected, &out.Connected}, {refused, &out.Refused}} {
+		raw, err := json.Marshal(part.from)
+		if err != nil {
+			return nil, err
+		}
+		*part.to = new(string(raw))
+	}
+	return out, nil
 }

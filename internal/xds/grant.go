@@ -1,0 +1,187 @@
+package xds
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/snapshot"
+	"github.com/latchwork/latchwork/internal/xds/translate"
+)
+
+// Actions that an Envoy's principal needs.
+// Source: App Mesh User Guide, "Envoy Proxy authorization" and "Transport Layer
+// Security", "Prerequisites".
+const (
+	actionStream      = "appmesh:StreamAggregatedResources"
+	actionCertificate = "acm:ExportCertificate"
+	actionAuthority   = "acm-pca:GetCertificateAuthorityCertificate"
+)
+
+// grant is a principal and the mesh endpoint that its stream may read. It is asked
+// for again with every snapshot.
+type grant struct {
+	caller *caller
+	claim
+	// arn of the endpoint.
+	arn string
+}
+
+// verdict is the answer to a grant.
+type verdict struct {
+	// authorized says that the principal has the permissions; a stream may be served
+	// without, where the rule of the account does not demand them.
+	authorized bool
+	mesh       *snapshot.Mesh
+	// question is what was asked last: what denied, or what everything rests on.
+	question *authz.Query
+	decision authz.Decision
+}
+
+// decide says whether a grant holds in a snapshot. The error is a gRPC status, in
+// the order and the words of AWS: account, permission, existence. Nobody learns by
+// it whether an endpoint is there that may not be read.
+// Source: App Mesh User Guide, "Envoy Proxy authorization" and "Troubleshooting
+// setup"; the text of a denial from a user's log.
+func (s *Server) decide(snap *snapshot.Snapshot, g *grant) (verdict, error) {
+	e := g.endpoint
+	rule := snap.Account(e.Account).ProxyAuthorization
+	p := g.caller.principal
+	mesh := snap.MeshOf(g.arn, g.owner)
+	v := verdict{mesh: mesh}
+	switch {
+	case p.IsAnonymous() && rule != snapshot.ProxyAuthorizationOff:
+		return v, errMissingToken
+	case !p.IsAnonymous() && p.Account != e.Account:
+		return v, s.denied(actionStream, g.arn)
+	case !p.IsAnonymous() && g.caller.region != e.Region:
+		return v, status.Error(codes.Unauthenticated, textRegion)
+	case rule != snapshot.ProxyAuthorizationOff:
+		if err := s.permitted(snap, g, rule, &v); err != nil {
+			return v, err
+		}
+	}
+	if mesh == nil {
+		kind := "Virtual Node"
+		if e.Kind == model.VirtualGatewayEndpoint {
+			kind = "Virtual Gateway"
+		}
+		return v, status.Error(codes.InvalidArgument, fmt.Sprintf("No %s with name %s found in mesh %s.", kind, e.Name, e.Mesh))
+	}
+	return v, nil
+}
+
+// permitted asks for every permission that the grant needs.
+func (s *Server) permitted(snap *snapshot.Snapshot, g *grant, rule snapshot.ProxyAuthorization, v *verdict) error {
+	ask := func(action, resource string) bool {
+		v.question = &authz.Query{
+			Request: policy.Request{Principal: g.caller.principal, Action: action, Resource: resource, Keys: s.keys(snap, g, v.mesh)},
+			Account: g.endpoint.Account,
+		}
+		v.decision = authz.Decide(snap, v.question)
+		s.cfg.Decided(v.decision.Cause, v.decision.Stage)
+		return v.decision.Allowed
+	}
+	if !ask(actionStream, g.arn) {
+		if v.decision.Cause != authz.ExplicitDeny && rule == snapshot.ProxyAuthorizationTLS && plainNode(v.mesh, g.endpoint) {
+			return nil
+		}
+		return s.denied(actionStream, g.arn)
+	}
+	v.authorized = true
+	if v.mesh == nil {
+		return nil
+	}
+	certificates, authorities := translate.ACM(v.mesh, g.endpoint)
+	for _, arn := range certificates {
+		if !ask(actionCertificate, arn) {
+			return s.denied(actionCertificate, arn)
+		}
+	}
+	for _, arn := range authorities {
+		if !ask(actionAuthority, arn) {
+			return s.denied(actionAuthority, arn)
+		}
+	}
+	return nil
+}
+
+// plainNode tells whether an endpoint is a virtual node that does not use TLS.
+func plainNode(mesh *snapshot.Mesh, e model.MeshEndpoint) bool {
+	if mesh == nil || e.Kind != model.VirtualNodeEndpoint {
+		return false
+	}
+	n := mesh.Node(e.Name)
+	return n != nil && !translate.UsesTLS(n)
+}
+
+func (s *Server) denied(action, arn string) error {
+	return status.Error(codes.PermissionDenied, "Unauthorized to perform "+action+" for "+arn+".")
+}
+
+// streamKeys are the condition keys of a stream.
+type streamKeys struct {
+	own    policy.MapKeys
+	caller authz.CallerKeys
+}
+
+// Lookup implements policy.Keys.
+func (k *streamKeys) Lookup(key *policy.Key) (policy.Values, bool) {
+	if v, ok := k.own.Lookup(key); ok {
+		return v, true
+	}
+	return k.caller.Lookup(key)
+}
+
+func (s *Server) keys(snap *snapshot.Snapshot, g *grant, mesh *snapshot.Mesh) *streamKeys {
+	k := &streamKeys{
+		own:    policy.MapKeys{},
+		caller: authz.CallerKeys{Snap: snap, Principal: g.caller.principal, Now: s.cfg.Clock()},
+	}
+	r := g.caller.request
+	if r.Remote.IsValid() {
+		k.own.Set("aws:SourceIp", r.Remote.Addr().String())
+	}
+	secure := "false"
+	if r.TLS != nil {
+		secure = "true"
+	}
+	k.own.Set("aws:SecureTransport", secure)
+	if agent, ok := r.Get("user-agent"); ok {
+		k.own.Set("aws:UserAgent", agent)
+	}
+	k.own.Set("aws:RequestedRegion", g.endpoint.Region)
+	for name, value := range tags(mesh, g.endpoint) {
+		k.own.Set("aws:ResourceTag/"+name, value)
+	}
+	return k
+}
+
+// tags are those of a mesh endpoint.
+func tags(mesh *snapshot.Mesh, e model.MeshEndpoint) map[string]string {
+	if mesh == nil {
+		return nil
+	}
+	if e.Kind == model.VirtualGatewayEndpoint {
+		if g := mesh.Gateway(e.Name); g != nil {
+			return g.Tags
+		}
+	} else if n := mesh.Node(e.Name); n != nil {
+		return n.Tags
+	}
+	return nil
+}
+
+// expires is when the principal's session ends; the zero time for never.
+func expires(p *identity.Principal) time.Time {
+	if p == nil || p.Session == nil {
+		return time.Time{}
+	}
+	return p.Session.Expires
+}
