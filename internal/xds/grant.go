@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -54,6 +55,9 @@ func (s *Server) decide(snap *snapshot.Snapshot, g *grant) (verdict, error) {
 	rule := snap.Account(e.Account).ProxyAuthorization
 	p := g.caller.principal
 	mesh := snap.MeshOf(g.arn, g.owner)
+	if mesh != nil && mesh.MeshOwner != e.Account && !slices.Contains(mesh.SharedWith, e.Account) {
+		mesh = nil // it is not shared with the endpoint's account any more
+	}
 	v := verdict{mesh: mesh}
 	switch {
 	case p.IsAnonymous() && rule != snapshot.ProxyAuthorizationOff:
