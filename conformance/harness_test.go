@@ -67,6 +67,7 @@ type installation struct {
 	admin   string // URL
 	http    string // address of the socket of listener port 80
 	https   string
+	ems     string // address of the Envoy management service
 	backend *backend
 
 	mu  sync.Mutex
@@ -88,12 +89,12 @@ func freePort(t *testing.T) int {
 func start(t *testing.T, args ...string) *installation {
 	t.Helper()
 	in := &installation{t: t, dir: filepath.Join(t.TempDir(), "data")}
-	ports := []int{freePort(t), freePort(t), freePort(t), freePort(t)}
+	ports := []int{freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)}
 	local := func(n int) string { return fmt.Sprintf("127.0.0.1:%d", ports[n]) }
-	in.api, in.admin, in.http, in.https = "http://"+local(0), "http://"+local(1), local(2), local(3)
+	in.api, in.admin, in.http, in.https, in.ems = "http://"+local(0), "http://"+local(1), local(2), local(3), local(4)
 	in.args = append([]string{
 		"server", "--data-dir", in.dir, "--api-addr", local(0), "--admin-addr", local(1),
-		"--gateway-ports", fmt.Sprintf("%d=80,%d=443", ports[2], ports[3]),
+		"--gateway-ports", fmt.Sprintf("%d=80,%d=443", ports[2], ports[3]), "--ems-addr", local(4),
 	}, args...)
 	in.run()
 	t.Cleanup(in.stop)
@@ -364,9 +365,9 @@ func (w *world) role(name, document string) identity {
 	return w.assume(w.admin, account, name)
 }
 
-func (w *world) assume(who identity, account, name string) identity {
-	w.t.Helper()
-	c := w.aws(who, "sts", "assume-role", "--role-arn", "arn:aws:iam::"+account+":role/"+name, "--role-session-name", "test")["Credentials"].(map[string]any)
+func (in *installation) assume(who identity, account, name string) identity {
+	in.t.Helper()
+	c := in.aws(who, "sts", "assume-role", "--role-arn", "arn:aws:iam::"+account+":role/"+name, "--role-session-name", "test")["Credentials"].(map[string]any)
 	return identity{c["AccessKeyId"].(string), c["SecretAccessKey"].(string), c["SessionToken"].(string)}
 }
 
