@@ -58,6 +58,9 @@ type commands struct {
 	Explain explainCommand  `cmd:"" help:"Tell why a request was answered as it was, by the id in its response's header x-amzn-requestid."`
 	Mesh    meshCommands    `cmd:"" help:"Share meshes with other accounts."`
 	Policy  policyCommands  `cmd:"" help:"Check policies."`
+	Proxies proxiesCommand  `cmd:"" help:"List the Envoys that are connected and those that were refused, and why."`
+	Wait    waitCommand     `cmd:"" help:"Wait until every Envoy that is connected has acknowledged its newest configuration."`
+	CA      caCommand       `cmd:"" name:"ca" help:"Print the certificate of the installation's own certificate authority."`
 	Binding bindingCommands `cmd:"" help:"Which workload gets which role, and how it gets its credentials."`
 	OIDC    oidcCommands    `cmd:"" name:"oidc" help:"Keys of OpenID Connect issuers that the server cannot reach."`
 	Version versionCommand  `cmd:"" help:"Print the version."`

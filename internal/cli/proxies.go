@@ -85,7 +85,9 @@ func (c *proxiesCommand) Run(e *env) error {
 }
 
 func printProxy(w io.Writer, p *xds.Proxy) {
-	line := func(name, format string, args ...any) { fmt.Fprintf(w, "  %-10s %s\n", name, fmt.Sprintf(format, args...)) }
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "  %-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
 	fmt.Fprintln(w, p.Endpoint)
 	protocol := "state of the world"
 	if p.Incremental {
@@ -135,7 +137,9 @@ func allowedBy(x *authz.Explanation) string {
 }
 
 func printAttempt(w io.Writer, a *xds.Attempt) {
-	line := func(name, format string, args ...any) { fmt.Fprintf(w, "  %-10s %s\n", name, fmt.Sprintf(format, args...)) }
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "  %-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
 	switch {
 	case a.Endpoint != "":
 		fmt.Fprintln(w, a.Endpoint)
