@@ -106,7 +106,7 @@ func New(cfg Config) *Server {
 		grpc.MaxHeaderListSize(64 << 10),
 		grpc.ConnectionTimeout(20 * time.Second),
 		// Buffers of thousands of idle connections are what memory goes to.
-		grpc.SharedWriteBuffer(true), grpc.ReadBufferSize(4 << 10), grpc.WriteBufferSize(16 << 10),
+		grpc.ReadBufferSize(4 << 10), grpc.WriteBufferSize(16 << 10),
 		// Envoys ping every ten seconds; gRPC's own rule would cut them off. A
 		// connection that is dead at one end is found by our ping.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
