@@ -141,16 +141,16 @@ func (s *stream) take(r request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := &s.subs[k]
-	answered := false
+	awaited := sub.awaited
 	if r.delta != nil {
-		answered = sub.deltaRequest(r.delta)
+		sub.deltaRequest(r.delta)
 	} else {
-		answered = sub.sotwRequest(k, r.sotw, current.tables[k])
+		sub.sotwRequest(k, r.sotw, current.tables[k])
 	}
 	if len(sub.names)+len(sub.resume) > maxNames {
 		return status.Error(codes.ResourceExhausted, "too many names of one type are subscribed to")
 	}
-	if answered && sub.rejected != "" {
+	if awaited && !sub.awaited && sub.rejected != "" {
 		s.rejections++
 		s.server.rejected(s, k, sub.rejected)
 	}

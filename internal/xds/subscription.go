@@ -69,6 +69,9 @@ func (s *subscription) answer(nonce, failure string) bool {
 	if s.nonce == 0 || nonce != nonceText(s.nonce) {
 		return false
 	}
+	if !s.awaited {
+		return true // it has been answered, and the first answer counts
+	}
 	s.awaited, s.rejected = false, failure
 	return true
 }
@@ -78,19 +81,18 @@ func (s *subscription) inStep(t *table) bool {
 	return !s.active || s.sent == t.serial && s.dropped == t.serial && !s.awaited && s.rejected == "" && len(s.fresh) == 0
 }
 
-// sotwRequest takes over a request of the state-of-the-world protocol. It tells
-// whether the request was an answer.
-func (s *subscription) sotwRequest(k kind, r *discovery.DiscoveryRequest, t *table) (answered bool) {
+// sotwRequest takes over a request of the state-of-the-world protocol.
+func (s *subscription) sotwRequest(k kind, r *discovery.DiscoveryRequest, t *table) {
 	first := !s.active
 	if !first {
 		failure := ""
 		if r.ErrorDetail != nil {
 			failure = errorText(r.ErrorDetail.GetMessage())
 		}
-		if answered = s.answer(r.GetResponseNonce(), failure); !answered && s.nonce != 0 {
+		if !s.answer(r.GetResponseNonce(), failure) && s.nonce != 0 {
 			// It was sent before the last response came, which will be answered with
 			// the same names.
-			return false
+			return
 		}
 	}
 	s.active = true
@@ -113,19 +115,17 @@ func (s *subscription) sotwRequest(k kind, r *discovery.DiscoveryRequest, t *tab
 		// The proxy was here before and has what there is.
 		s.sent, s.dropped, s.version = t.serial, t.serial, t.version
 	}
-	return answered
 }
 
-// deltaRequest takes over a request of the incremental protocol. It tells whether
-// the request was an answer.
-func (s *subscription) deltaRequest(r *discovery.DeltaDiscoveryRequest) (answered bool) {
+// deltaRequest takes over a request of the incremental protocol.
+func (s *subscription) deltaRequest(r *discovery.DeltaDiscoveryRequest) {
 	first := !s.active
 	if r.GetResponseNonce() != "" {
 		failure := ""
 		if r.ErrorDetail != nil {
 			failure = errorText(r.ErrorDetail.GetMessage())
 		}
-		answered = s.answer(r.GetResponseNonce(), failure)
+		s.answer(r.GetResponseNonce(), failure)
 	}
 	s.active = true
 	if s.names == nil {
@@ -154,7 +154,6 @@ func (s *subscription) deltaRequest(r *discovery.DeltaDiscoveryRequest) (answere
 		delete(s.names, name)
 		s.fresh = slices.DeleteFunc(s.fresh, func(n string) bool { return n == name })
 	}
-	return answered
 }
 
 // due is what to send now, nil for nothing, but for the nonce. settled says that
@@ -167,6 +166,9 @@ func (s *subscription) due(t *table, incremental, settled bool) (message []byte,
 	first := s.sent == 0
 	if !first && s.dropped < t.floor {
 		return nil, true
+	}
+	if s.rejected != "" && s.sent == t.serial && len(s.fresh) == 0 {
+		return nil, false // it would be refused again
 	}
 	if s.resume != nil {
 		return s.resumed(t), false

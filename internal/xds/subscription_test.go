@@ -177,7 +177,16 @@ func TestAnyHistory(t *testing.T) {
 				}
 			}
 		}
-		// The end: the proxy answers everything, and all is settled.
+		// The end: what was refused changes, the proxy answers everything, and all is
+		// settled.
+		if c.pending {
+			c.answer(k, tb, "")
+		}
+		if c.sub.rejected != "" {
+			last := list("last=1")
+			last[0].any = anyOf(k, last[0])
+			tb = next(tb, k, last)
+		}
 		for range 4 {
 			if c.pending {
 				c.answer(k, tb, "")
