@@ -255,6 +255,7 @@ func (s *subscription) takeFresh(t *table) (found []*resource, missing []string)
 	for _, name := range s.fresh {
 		r := t.byName[name]
 		switch {
+		case !s.wants(name): // it was asked for, and then no more
 		case r == nil:
 			missing = append(missing, name)
 		case r.changed <= s.sent:
