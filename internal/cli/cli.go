@@ -57,6 +57,7 @@ type commands struct {
 	Curl    curlCommand     `cmd:"" help:"Send a signed request to a service, through the gateway, whatever its name resolves to."`
 	Explain explainCommand  `cmd:"" help:"Tell why a request was answered as it was, by the id in its response's header x-amzn-requestid."`
 	Mesh    meshCommands    `cmd:"" help:"Share meshes with other accounts."`
+	Envoy   envoyCommands   `cmd:"" help:"Connect an Envoy to the mesh."`
 	Policy  policyCommands  `cmd:"" help:"Check policies."`
 	Proxies proxiesCommand  `cmd:"" help:"List the Envoys that are connected and those that were refused, and why."`
 	Wait    waitCommand     `cmd:"" help:"Wait until every Envoy that is connected has acknowledged its newest configuration."`
