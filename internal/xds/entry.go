@@ -23,8 +23,9 @@ type entry struct {
 	users int
 
 	mu sync.Mutex
-	// mesh is what tables was made of.
+	// mesh is the newest, reads what tables was made of.
 	mesh   *snapshot.Mesh
+	reads  translate.Reads
 	tables tables
 	// revision is that of the newest snapshot in which the tables are right.
 	revision store.Revision
@@ -50,7 +51,7 @@ func (e *entry) state() state {
 
 // update brings the entry to a snapshot. It tells whether its proxies have something
 // to be sent. An older snapshot than the one it has is passed over. anew translates
-// also where the mesh has not changed, for certificates that have aged.
+// also where nothing that it reads has changed, for certificates that have aged.
 func (e *entry) update(snap *snapshot.Snapshot, certificates translate.Certificates, anew bool) (changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -62,17 +63,18 @@ func (e *entry) update(snap *snapshot.Snapshot, certificates translate.Certifica
 		// The endpoint is gone, and its streams end; what they were sent stays.
 		return false
 	}
-	if mesh != e.mesh || anew {
+	if anew || !e.reads.Same(snap, mesh) {
 		made, err := translate.Endpoint(snap, mesh, e.claim.endpoint, e.key.proxy, certificates)
 		if err == nil {
 			e.tables, changed, err = e.tables.after(made)
 		}
-		e.problem = err
-		if err != nil {
+		if e.problem = err; err != nil {
+			e.reads = nil
 			return false
 		}
-		e.mesh = mesh
+		e.reads = made.Reads
 	}
+	e.mesh = mesh
 	e.revision = snap.Revision()
 	return changed
 }

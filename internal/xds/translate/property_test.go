@@ -309,6 +309,61 @@ func TestAnyMesh(t *testing.T) {
 	})
 }
 
+// TestReads: where what a translation read is the same after a change, another gives
+// the same; and a change of what an endpoint has nothing to do with is not one of
+// what it read.
+func TestReads(t *testing.T) {
+	kept := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		d := drawn(rt)
+		before := publish(t, d)
+		// Some records of one kind become those of another mesh, or are new.
+		other, change := drawn(rt), &description{Mesh: d.Mesh}
+		touched := map[string]bool{}
+		switch rapid.IntRange(0, 4).Draw(rt, "change") {
+		case 0:
+			change.VirtualNodes = other.VirtualNodes
+		case 1:
+			change.VirtualServices = other.VirtualServices
+		case 2:
+			change.VirtualRouters = other.VirtualRouters
+		case 3:
+			change.Routes = other.Routes
+		case 4:
+			change.GatewayRoutes = other.GatewayRoutes
+		}
+		if n := len(change.VirtualNodes); n > 1 {
+			one := slices.Sorted(maps.Keys(change.VirtualNodes))[rapid.IntRange(0, n-1).Draw(rt, "one")]
+			change.VirtualNodes = map[string]*wire.VirtualNodeSpec{one: change.VirtualNodes[one]}
+			touched[one] = true
+		}
+		after := put(t, change, before.account, false)
+		for name := range d.VirtualNodes {
+			e := before.endpoint(model.VirtualNodeEndpoint, name)
+			r := before.of(e, Proxy{})
+			if !r.Reads.Same(before.snap, before.mesh) {
+				rt.Errorf("%s reads otherwise in the same mesh", name)
+			}
+			same := r.Reads.Same(after.snap, after.mesh)
+			if same && !bytes.Equal(wired(t, r), wired(t, after.of(e, Proxy{}))) {
+				rt.Errorf("%s reads the same after the change and is another", name)
+			}
+			reached := false
+			for n := range d.reach(e) {
+				reached = reached || touched[n]
+			}
+			if len(touched) > 0 && !reached && d.VirtualNodes[slices.Collect(maps.Keys(touched))[0]] != nil {
+				if kept++; !same {
+					rt.Errorf("%s reads otherwise after a change of %v", name, touched)
+				}
+			}
+		}
+	})
+	if kept == 0 {
+		t.Error("no endpoint was left alone")
+	}
+}
+
 // wired is all resources as they are sent.
 func wired(t testing.TB, r *Resources) []byte {
 	var out []byte

@@ -175,7 +175,7 @@ virtualRouters: {r: {listeners: [{portMapping: {port: 80, protocol: http}}]}}
 virtualServices: {s: {provider: {virtualRouter: {virtualRouterName: r}}}}
 routes: {r: {%s}}
 `, routes)))
-		tr := &translation{mesh: p.mesh}
+		tr := &translation{mesh: newReader(p.snap, p.mesh)}
 		got := "none"
 		if d := tr.longest(destination{service: p.mesh.VirtualService("s")}); d != nil {
 			got = d.AsDuration().String()

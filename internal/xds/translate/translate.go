@@ -68,6 +68,8 @@ type Resources struct {
 	Listeners []*listenerv3.Listener
 	Routes    []*routev3.RouteConfiguration
 	Secrets   []*tlsv3.Secret
+	// Reads is what all of it was made of.
+	Reads Reads
 }
 
 // Endpoint translates what the Envoy of a mesh endpoint must know. It is
@@ -75,7 +77,7 @@ type Resources struct {
 // nothing could be served.
 func Endpoint(snap *snapshot.Snapshot, mesh *snapshot.Mesh, e model.MeshEndpoint, p Proxy, c Certificates) (*Resources, error) {
 	t := &translation{
-		snap: snap, mesh: mesh, proxy: p, issuer: c,
+		mesh: newReader(snap, mesh), proxy: p, issuer: c,
 		clusters:    map[string]*clusterv3.Cluster{},
 		assignments: map[string]*endpointv3.ClusterLoadAssignment{},
 		listeners:   map[string]*listenerv3.Listener{},
@@ -85,9 +87,9 @@ func Endpoint(snap *snapshot.Snapshot, mesh *snapshot.Mesh, e model.MeshEndpoint
 	}
 	if spec := specOf(mesh, e); spec != nil {
 		if e.Kind == model.VirtualNodeEndpoint {
-			t.node(mesh.Node(e.Name))
+			t.node(t.mesh.Node(e.Name))
 		} else {
-			t.gateway(mesh.Gateway(e.Name), spec)
+			t.gateway(t.mesh.Gateway(e.Name), spec)
 		}
 		return t.done()
 	}
@@ -96,8 +98,7 @@ func Endpoint(snap *snapshot.Snapshot, mesh *snapshot.Mesh, e model.MeshEndpoint
 
 // translation is one call of Endpoint.
 type translation struct {
-	snap   *snapshot.Snapshot
-	mesh   *snapshot.Mesh
+	mesh   *reader
 	proxy  Proxy
 	issuer Certificates
 
@@ -129,6 +130,7 @@ func (t *translation) done() (*Resources, error) {
 	return &Resources{
 		Clusters: sorted(t.clusters), Endpoints: sorted(t.assignments), Listeners: sorted(t.listeners),
 		Routes: sorted(t.routes), Secrets: sorted(t.secrets),
+		Reads: t.mesh.reads,
 	}, nil
 }
 

@@ -108,7 +108,13 @@ type published struct {
 // publish puts a mesh into the world, in an account of its own.
 func publish(t testing.TB, d *description) published {
 	t.Helper()
-	account := fmt.Sprintf("%012d", world.meshes.Add(1))
+	return put(t, d, fmt.Sprintf("%012d", world.meshes.Add(1)), true)
+}
+
+// put writes what a description has into the mesh of an account, the mesh itself only
+// if whole.
+func put(t testing.TB, d *description, account string, whole bool) published {
+	t.Helper()
 	key := func(parts ...string) string { return model.MeshKey(account, region, d.Mesh, parts...) }
 	meta := func(path, name string) model.MeshMeta {
 		m := model.MeshMeta{Mesh: d.Mesh, MeshOwner: account, Version: 1}
@@ -117,8 +123,10 @@ func publish(t testing.TB, d *description) published {
 		return m
 	}
 	revision, err := world.store.Update(context.Background(), func(tx *store.Tx) error {
-		if err := model.Meshes.Put(tx, key(), &model.Mesh{MeshMeta: meta("", d.Mesh), Spec: d.Spec}); err != nil {
-			return err
+		if whole {
+			if err := model.Meshes.Put(tx, key(), &model.Mesh{MeshMeta: meta("", d.Mesh), Spec: d.Spec}); err != nil {
+				return err
+			}
 		}
 		for name, spec := range d.VirtualNodes {
 			if err := model.VirtualNodes.Put(tx, key(name), &model.VirtualNode{MeshMeta: meta("/virtualNode/"+name, name), Spec: spec}); err != nil {
