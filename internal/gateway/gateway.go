@@ -64,6 +64,7 @@ type Gateway struct {
 	ctx        context.Context
 	stop       context.CancelFunc
 	ready      chan struct{}
+	opened     sync.Once
 }
 
 // New makes a Gateway; Run makes it work.
@@ -101,26 +102,23 @@ func (g *Gateway) Run(ctx context.Context) error {
 		first = append(first, port)
 	}
 	g.sockets.ensure(first)
-	opened := sync.OnceFunc(func() { close(g.ready) })
-	for {
-		snap, changed := g.cfg.Publisher.Changed()
-		if snap != nil {
-			g.sockets.ensure(snap.Ports())
-			g.pools.update(snap)
-			opened()
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			stopping, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			g.sockets.shutdown(stopping)
-			g.stop()
-			g.pools.wait()
-			g.transports.close()
-			return ctx.Err()
-		}
-	}
+	g.cfg.Publisher.Follow(g.apply)
+	<-ctx.Done()
+	stopping, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	g.sockets.shutdown(stopping)
+	g.stop()
+	g.pools.wait()
+	g.transports.close()
+	return ctx.Err()
+}
+
+// apply makes the gateway ready for a snapshot that comes into force. After Run has
+// ended it does nothing.
+func (g *Gateway) apply(snap *snapshot.Snapshot) {
+	g.sockets.ensure(snap.Ports())
+	g.pools.update(snap)
+	g.opened.Do(func() { close(g.ready) })
 }
 
 // Ready is closed once the gateway takes requests: Run has read a state, and its

@@ -87,8 +87,10 @@ func matchesCode(matcher string, status int) bool {
 
 // pools holds the pools of all target groups, in step with the snapshots.
 type pools struct {
-	mu     sync.RWMutex
-	byARN  map[string]*pool
+	mu    sync.RWMutex
+	byARN map[string]*pool
+	// last is the snapshot that the pools were last changed for.
+	last   *snapshot.Snapshot
 	ctx    context.Context
 	client *http.Client
 	wg     sync.WaitGroup
@@ -112,11 +114,15 @@ func (ps *pools) get(arn string) *pool {
 	return ps.byARN[arn]
 }
 
-// update takes over all target groups of a snapshot. Groups that did not change
-// are left alone.
+// update takes over all target groups of a snapshot, before it is in force. Groups
+// that did not change are left alone.
 func (ps *pools) update(snap *snapshot.Snapshot) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	if ps.ctx.Err() != nil || snap.SameTargetGroups(ps.last) {
+		return
+	}
+	ps.last = snap
 	seen := make(map[string]bool, len(ps.byARN))
 	for g := range snap.TargetGroups {
 		seen[g.ARN] = true
@@ -125,9 +131,10 @@ func (ps *pools) update(snap *snapshot.Snapshot) {
 			p = &pool{arn: g.ARN, targets: map[string]*target{}}
 			ps.byARN[g.ARN] = p
 		}
-		if p.group.Load() == g {
+		if p.group.Load() == g && !p.leaving {
 			continue
 		}
+		p.leaving = false
 		if p.stop != nil {
 			p.stop()
 			p.stop = nil
@@ -140,11 +147,17 @@ func (ps *pools) update(snap *snapshot.Snapshot) {
 		}
 	}
 	for arn, p := range ps.byARN {
-		if !seen[arn] {
+		switch {
+		case seen[arn]:
+		case p.leaving:
+			delete(ps.byARN, arn)
+		default:
+			// Requests have the snapshot before, which may forward to it still.
+			p.leaving = true
 			if p.stop != nil {
 				p.stop()
+				p.stop = nil
 			}
-			delete(ps.byARN, arn)
 		}
 	}
 }
@@ -206,7 +219,11 @@ func (ps *pools) probe(ctx context.Context, c checkConfig, t *target) string {
 }
 
 // wait returns when all checks have ended, after the pools' context did.
-func (ps *pools) wait() { ps.wg.Wait() }
+func (ps *pools) wait() {
+	ps.mu.Lock() // an update that is under way may start some
+	defer ps.mu.Unlock()
+	ps.wg.Wait()
+}
 
 // health tells what this gateway thinks of a target.
 func (ps *pools) health(groupARN, id string, port int64) (Health, string, bool) {

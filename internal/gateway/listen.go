@@ -45,14 +45,19 @@ type sockets struct {
 	mu     sync.Mutex
 	open   map[int64][]*socket
 	failed map[int64]error
+	closed bool
 	wg     sync.WaitGroup
 }
 
 // ensure opens what is not open of the listener ports. A port that cannot be
-// opened is remembered and tried again the next time.
+// opened is remembered and tried again the next time. After the shutdown none is
+// opened any more.
 func (s *sockets) ensure(ports []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	for _, port := range ports {
 		if _, ok := s.open[port]; ok {
 			continue
@@ -123,7 +128,7 @@ func (s *sockets) shutdown(ctx context.Context) {
 	for _, port := range slices.Sorted(maps.Keys(s.open)) {
 		all = append(all, s.open[port]...)
 	}
-	s.open = map[int64][]*socket{}
+	s.open, s.closed = map[int64][]*socket{}, true
 	s.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, o := range all {

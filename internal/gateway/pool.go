@@ -49,6 +49,9 @@ type pool struct {
 	group  atomic.Pointer[snapshot.TargetGroup]
 	next   atomic.Uint64
 	usable atomic.Pointer[[]*target]
+	// leaving is true from when the group is gone until the pool is, and belongs to
+	// pools.update.
+	leaving bool
 
 	mu      sync.Mutex
 	targets map[string]*target

@@ -1,8 +1,12 @@
 package gateway
 
 import (
+	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +14,7 @@ import (
 
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
+	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
 )
 
@@ -155,5 +160,87 @@ func TestLateCheck(t *testing.T) {
 	}
 	if h, _ := a.state(); h != Unhealthy {
 		t.Errorf("after four passes of checks that need five: %s", h)
+	}
+}
+
+// TestInForce: when a write has been answered, requests are served by it: its ports
+// are open and its targets known.
+func TestInForce(t *testing.T) {
+	w := newWorld(t, "", echo)
+	second := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("second")) }))
+	t.Cleanup(second.Close)
+	target := second.Listener.Addr().(*net.TCPAddr)
+	for n, port := range freePorts(t, 30) {
+		group := fmt.Sprintf("tg-next%d", n)
+		revision := w.update(t, func(tx *store.Tx) []error {
+			return []error{
+				model.TargetGroups.Put(tx, scope.Key(group), &model.TargetGroup{Meta: meta("targetgroup", group), Config: &wire.TargetGroupConfig{Protocol: new("HTTP")}}),
+				model.Targets.Put(tx, scope.Key(group, model.TargetKey("127.0.0.1", int64(target.Port))), &model.Target{ID: "127.0.0.1", Port: int64(target.Port)}),
+				model.Listeners.Put(tx, scope.Key("svc-1", "listener-1"), &model.Listener{
+					Meta: meta("listener", "listener-1"), Service: "svc-1", Port: 80, Protocol: "HTTP", DefaultAction: forwardTo(group),
+				}),
+				model.Listeners.Put(tx, scope.Key("svc-1", "listener-"+group), &model.Listener{
+					Meta: meta("listener", "listener-"+group), Service: "svc-1", Port: port, Protocol: "HTTP", DefaultAction: forwardTo(group),
+				}),
+			}
+		})
+		if err := w.publisher.WaitFor(t.Context(), revision); err != nil {
+			t.Fatal(err)
+		}
+		if answer, body := w.send(t, "GET / HTTP/1.1\r\nHost: svc.test\r\n\r\n"); body != "second" {
+			t.Fatalf("a target group that was just made: %s %s", answer.Status, body)
+		}
+		if len(w.gateway.Addresses()[port]) == 0 {
+			t.Fatalf("port %d is not open", port)
+		}
+	}
+}
+
+// freePorts finds ports that nobody listens on.
+func freePorts(t *testing.T, n int) []int64 {
+	t.Helper()
+	var ports []int64
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // only at the end: each is another one
+		ports = append(ports, int64(l.Addr().(*net.TCPAddr).Port))
+	}
+	return ports
+}
+
+// TestLeavingGroup: a group that is gone still serves the requests that hold the
+// snapshot before, and nothing happens after the end.
+func TestLeavingGroup(t *testing.T) {
+	w := newWorld(t, "", echo)
+	arn := meta("targetgroup", "tg-1").ARN
+	remove := func(name string) {
+		revision := w.update(t, func(tx *store.Tx) []error {
+			if name == "" {
+				return []error{model.TargetGroups.Put(tx, scope.Key("tg-2"), &model.TargetGroup{Meta: meta("targetgroup", "tg-2"), Config: &wire.TargetGroupConfig{}})}
+			}
+			model.TargetGroups.Delete(tx, scope.Key(name))
+			return nil
+		})
+		if err := w.publisher.WaitFor(t.Context(), revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove("tg-1")
+	if w.gateway.pools.get(arn) == nil {
+		t.Error("the pool is gone with the first snapshot without its group")
+	}
+	remove("")
+	if w.gateway.pools.get(arn) != nil {
+		t.Error("the pool outlives its group")
+	}
+	shutdown, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	w.gateway.sockets.shutdown(shutdown)
+	w.gateway.sockets.ensure([]int64{80})
+	if got := w.gateway.Addresses(); len(got) != 0 {
+		t.Errorf("sockets after the shutdown: %v", got)
 	}
 }

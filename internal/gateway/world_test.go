@@ -104,9 +104,7 @@ func newWorld(t *testing.T, policy string, backend http.HandlerFunc, configure .
 	if err := w.publisher.WaitFor(t.Context(), revision); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the gateway's first port", func() bool {
-		return len(w.gateway.Addresses()[80]) > 0 && w.gateway.pools.get(meta("targetgroup", "tg-1").ARN) != nil
-	})
+	<-w.gateway.Ready()
 	w.addr = w.gateway.Addresses()[80][0].String()
 	return w
 }
@@ -165,15 +163,6 @@ func (w *world) dial(t *testing.T, raw string) net.Conn {
 		t.Fatal(err)
 	}
 	return conn
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := clock.System().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if clock.System().After(deadline) {
-			t.Fatalf("%s: not within 10 seconds", what)
-		}
-	}
 }
 
 // echo is a target that tells what it received.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,10 @@ type Publisher struct {
 	// broken is since when the stream of changes does not work, in Unix
 	// nanoseconds; 0 while it works.
 	broken atomic.Int64
+
+	// following guards followers, and the change from one snapshot to the next.
+	following sync.Mutex
+	followers []func(*Snapshot)
 }
 
 // published is a snapshot with the signal that there is a newer one.
@@ -58,6 +63,18 @@ func (p *Publisher) Current() *Snapshot { return p.current.Load().snapshot }
 func (p *Publisher) Changed() (*Snapshot, <-chan struct{}) {
 	c := p.current.Load()
 	return c.snapshot, c.replaced
+}
+
+// Follow calls f with the snapshot in force, if there is one, and from then on with
+// every new one before it comes into force. So what f does has been done when WaitFor
+// returns. Everybody waits for f, and f must not wait for the Publisher.
+func (p *Publisher) Follow(f func(*Snapshot)) {
+	p.following.Lock()
+	defer p.following.Unlock()
+	if snap := p.Current(); snap != nil {
+		f(snap)
+	}
+	p.followers = append(p.followers, f)
 }
 
 // BrokenSince is when the stream of changes broke; the zero time while it works.
@@ -173,6 +190,11 @@ func (p *Publisher) publish(revision store.Revision) {
 			p.log.Warn("a record cannot be compiled; what depends on it is denied", "record", problem.Record, "error", problem.Err)
 		}
 	}
+	p.following.Lock()
+	for _, f := range p.followers {
+		f(next)
+	}
 	p.current.Store(&published{snapshot: next, replaced: make(chan struct{})})
+	p.following.Unlock()
 	close(before.replaced)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/store"
@@ -151,6 +153,49 @@ func TestPublisherSurvivesTheStore(t *testing.T) {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Run ended with %v", err)
 		}
+	})
+}
+
+// TestFollow: a follower sees every snapshot before it is in force, also the first one
+// if it comes late.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &script{t: t}
+		b.become(5, nil, "a")
+		p := NewPublisher(Config{Backend: b, Settings: settings, OpenSecret: opener, Clock: clock.System, Log: slog.New(slog.DiscardHandler)})
+		type seen struct{ revision, inForce store.Revision }
+		var early, late []seen
+		follow := func(to *[]seen) {
+			p.Follow(func(s *Snapshot) {
+				now := seen{revision: s.Revision()}
+				if c := p.Current(); c != nil {
+					now.inForce = c.Revision()
+				}
+				*to = append(*to, now)
+			})
+		}
+		follow(&early)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- p.Run(ctx) }()
+		if err := p.WaitFor(ctx, 5); err != nil {
+			t.Fatal(err)
+		}
+		follow(&late)
+		synctest.Wait()
+		b.changes <- store.Batch{Revision: 6, Events: []store.Event{{Key: model.Roles.Key(model.IAMKey(account, "a"))}}}
+		if err := p.WaitFor(ctx, 6); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]seen{{5, 0}, {6, 5}}, early, cmp.AllowUnexported(seen{})); diff != "" {
+			t.Errorf("from the start (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]seen{{5, 5}, {6, 5}}, late, cmp.AllowUnexported(seen{})); diff != "" {
+			t.Errorf("from later on (-want +got):\n%s", diff)
+		}
+		stop()
+		close(b.changes)
+		<-done
 	})
 }
 

@@ -289,6 +289,12 @@ func (s *Snapshot) TargetGroups(yield func(*TargetGroup) bool) {
 	s.targetGroups.all(func(_ string, g *TargetGroup) bool { return yield(g) })
 }
 
+// SameTargetGroups tells whether no target group has changed since another snapshot;
+// false for nil.
+func (s *Snapshot) SameTargetGroups(other *Snapshot) bool {
+	return other != nil && s.targetGroups.parts == other.targetGroups.parts
+}
+
 // Services yields all services.
 func (s *Snapshot) Services(yield func(*Service) bool) {
 	s.services.all(func(_ string, v *Service) bool { return yield(v) })
