@@ -167,6 +167,9 @@ func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
 	g.remember(x)
 	_, action := route(listener, in)
 	switch {
+	case listener.Incomplete:
+		x.entry.FailureReason = failInternal
+		g.refuse(w, x, http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable))
 	case action == nil:
 		g.refuse(w, x, http.StatusNotFound, http.StatusText(http.StatusNotFound))
 	case action.FixedResponse != nil && action.FixedResponse.StatusCode != nil:
@@ -193,8 +196,8 @@ func (g *Gateway) stale(x *exchange) bool {
 func (g *Gateway) locate(x *exchange) *snapshot.Listener {
 	addresses := snapshot.Addresses{Client: x.in.Remote.Addr(), Gateway: x.in.Local.Addr()}
 	for _, v := range x.snap.Host(snapshot.HostName(x.in.Authority)) {
-		vpc, ok := x.snap.VPC(v.Region, addresses)
-		if !ok || vpc.Network == "" || !v.In(vpc.Network) {
+		vpc, _ := x.snap.VPC(v.Region, addresses)
+		if vpc == nil || vpc.Network == "" || !v.In(vpc.Network) {
 			continue
 		}
 		network, ok := x.snap.Network(vpc.Network)

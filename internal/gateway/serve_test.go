@@ -244,3 +244,19 @@ func TestLeavingGroup(t *testing.T) {
 		t.Errorf("sockets after the shutdown: %v", got)
 	}
 }
+
+// TestUnreadableRule: nobody knows what a rule says that cannot be read, so its
+// listener forwards nothing.
+func TestUnreadableRule(t *testing.T) {
+	w := newWorld(t, "", echo)
+	raw := store.NewCollection[string](strings.TrimSuffix(model.Rules.Prefix, "/"))
+	revision := w.update(t, func(tx *store.Tx) []error {
+		return []error{raw.Put(tx, scope.Key("svc-1", "listener-1", "rule-1"), new("not a record"))}
+	})
+	if err := w.publisher.WaitFor(t.Context(), revision); err != nil {
+		t.Fatal(err)
+	}
+	if answer, body := w.send(t, "GET / HTTP/1.1\r\nHost: svc.test\r\n\r\n"); answer.StatusCode != 503 {
+		t.Errorf("%s %s", answer.Status, body)
+	}
+}

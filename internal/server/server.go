@@ -447,14 +447,15 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 
 // addressOwner is the account that has an address in a VPC of a region. Loopback is
 // in the default VPC, which need not be in use.
-func (s *Server) addressOwner(region string, addr netip.Addr) string {
-	if vpc, ok := s.publisher.Current().VPC(region, snapshot.Addresses{Client: addr}); ok {
-		return vpc.Owner
+func (s *Server) addressOwner(region string, addr netip.Addr) (account string, known bool) {
+	vpc, known := s.publisher.Current().VPC(region, snapshot.Addresses{Client: addr})
+	switch {
+	case vpc != nil:
+		account = vpc.Owner
+	case addr.IsLoopback():
+		account = s.cfg.AccountID
 	}
-	if addr.IsLoopback() {
-		return s.cfg.AccountID
-	}
-	return ""
+	return account, known
 }
 
 func (s *Server) state() model.State { return model.State{Store: s.store, Published: s.publisher} }

@@ -323,6 +323,9 @@ func (b *builder) service(out *editor[*Service], id, was string) {
 		for _, rule := range sortedKeys(b.st.rulesOf[key]) {
 			l.Rules = append(l.Rules, b.st.rules.rows[rule])
 		}
+		for rule := range b.st.rules.unreadable {
+			l.Incomplete = l.Incomplete || parent(rule) == key
+		}
 		slices.SortFunc(l.Rules, func(a, b *model.Rule) int { return cmp.Compare(a.Priority, b.Priority) })
 		made.Listeners = append(made.Listeners, l)
 	}
@@ -387,7 +390,7 @@ func (b *builder) vpcs() *vpcTable {
 	for key := range b.st.vpcs.rows {
 		delete(b.st.problems, model.VPCs.Key(key))
 	}
-	return buildVPCTable(b.settings, sortedKeys(regions), b.st.vpcs.rows, b.st.vpcJoins.rows,
+	return buildVPCTable(b.settings, sortedKeys(regions), b.st.vpcs, b.st.vpcJoins.rows,
 		func(record string, err error) { b.st.problems[record] = err })
 }
 

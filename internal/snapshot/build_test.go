@@ -46,9 +46,10 @@ func TestForwardWithoutGroup(t *testing.T) {
 
 // TestAddressUnknown: a connection without an address is in no VPC.
 func TestAddressUnknown(t *testing.T) {
-	vpcs := map[string]*model.VPC{"x": {Meta: model.Meta{ID: "vpc-1", Region: region}, CIDRs: []model.CIDR{{Prefix: netip.MustParsePrefix("0.0.0.0/0")}}}}
+	vpcs := newTable(model.VPCs, nil)
+	vpcs.rows = map[string]*model.VPC{"x": {Meta: model.Meta{ID: "vpc-1", Region: region}, CIDRs: []model.CIDR{{Prefix: netip.MustParsePrefix("0.0.0.0/0")}}}}
 	table := buildVPCTable(&settings, []string{region}, vpcs, nil, func(string, error) {})
-	if vpc, ok := table.find(region, Addresses{}); ok {
+	if vpc, _ := table.find(region, Addresses{}); vpc != nil {
 		t.Errorf("in %+v", vpc)
 	}
 }

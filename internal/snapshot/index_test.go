@@ -310,13 +310,13 @@ func TestListenersRulesAndTargets(t *testing.T) {
 func TestVPCsOfTheStore(t *testing.T) {
 	w := newWorld(t)
 	loopback := Addresses{Client: netip.MustParseAddr("127.0.0.1"), Gateway: netip.MustParseAddr("127.0.0.1")}
-	if _, ok := put(w, model.Groups, model.IAMKey(account, "g"), &model.Group{Meta: iamMeta("group", "g")}).VPC(region, loopback); ok {
+	if vpc, known := put(w, model.Groups, model.IAMKey(account, "g"), &model.Group{Meta: iamMeta("group", "g")}).VPC(region, loopback); vpc != nil || !known {
 		t.Error("a default VPC in a region without services")
 	}
 	s := put(w, model.Services, scope.Key("svc-1"), serviceRecord("svc-1", "one", ""))
 	fallback := model.DefaultVPC(account, region, time.Time{})
-	vpc, ok := s.VPC(region, loopback)
-	if !ok || vpc.ID != fallback.ID || vpc.Owner != account || vpc.Network != "" {
+	vpc, _ := s.VPC(region, loopback)
+	if vpc == nil || vpc.ID != fallback.ID || vpc.Owner != account || vpc.Network != "" {
 		t.Fatalf("loopback is in %+v", vpc)
 	}
 	s = put(w, model.VPCAssociations, scope.Key("snva-1"), &model.VPCAssociation{Meta: latticeMeta("snva-1", "x/"), VPC: fallback.ID, NetworkARN: "arn:sn"})
@@ -328,21 +328,102 @@ func TestVPCsOfTheStore(t *testing.T) {
 	stored := *fallback
 	stored.CIDRs = []model.CIDR{{Prefix: netip.MustParsePrefix("127.1.0.0/16")}}
 	s = put(w, model.VPCs, scope.Key(fallback.ID), &stored)
-	if vpc, ok := s.VPC(region, loopback); ok {
+	if vpc, known := s.VPC(region, loopback); vpc != nil || !known {
 		t.Errorf("loopback is in %+v, which has not that range", vpc)
 	}
 	stored.Tags = map[string]string{model.GatewayAddressTag: "127.0.0.1"}
 	s = put(w, model.VPCs, scope.Key(fallback.ID), &stored)
-	if vpc, ok := s.VPC(region, loopback); !ok || vpc.Evidence != "gateway-address" {
+	if vpc, _ := s.VPC(region, loopback); vpc == nil || vpc.Evidence != "gateway-address" {
 		t.Errorf("at the gateway's address: %+v", vpc)
 	}
 	other := &model.VPC{Meta: model.Meta{ID: "vpc-z", Account: account, Region: region}, CIDRs: stored.CIDRs}
 	s = put(w, model.VPCs, scope.Key("vpc-z"), other)
-	wantProblems(t, s, "127.1.0.0/16 belongs to "+fallback.ID)
+	wantProblems(t, s, "another VPC has the range 127.1.0.0/16 too")
+	both := Addresses{Client: netip.MustParseAddr("127.1.2.3")}
+	if vpc, known := s.VPC(region, both); vpc != nil || known {
+		t.Errorf("the range that two have is in %+v", vpc)
+	}
 	s = remove(w, model.VPCs, scope.Key(fallback.ID))
 	wantProblems(t, s)
-	if vpc, _ := s.VPC(region, Addresses{Client: netip.MustParseAddr("127.1.2.3")}); vpc == nil || vpc.ID != "vpc-z" {
+	if vpc, _ := s.VPC(region, both); vpc == nil || vpc.ID != "vpc-z" {
 		t.Errorf("the range that is free now is in %+v", vpc)
+	}
+}
+
+// TestUnreadable: a record that cannot be read never lets more pass than it did.
+func TestUnreadable(t *testing.T) {
+	w := newWorld(t)
+	vpc := func(id, ranges, gateway string) *model.VPC {
+		v := &model.VPC{Meta: model.Meta{ID: id, Account: account, Region: region}, CIDRs: []model.CIDR{{Prefix: netip.MustParsePrefix(ranges)}}}
+		if gateway != "" {
+			v.Tags = map[string]string{model.GatewayAddressTag: gateway}
+		}
+		return v
+	}
+	rule := &model.Rule{Meta: latticeMeta("rule-1", "rule/"), Service: "svc-1", Listener: "listener-1", Priority: 1}
+	w.change(func(tx *store.Tx) error {
+		return errors.Join(
+			model.VPCs.Put(tx, scope.Key("vpc-trusted"), vpc("vpc-trusted", "10.0.0.0/8", "")),
+			model.VPCs.Put(tx, scope.Key("vpc-guest"), vpc("vpc-guest", "10.1.0.0/16", "")),
+			model.VPCs.Put(tx, scope.Key("vpc-bound"), vpc("vpc-bound", "11.0.0.0/16", "192.0.2.1")),
+			model.Services.Put(tx, scope.Key("svc-1"), serviceRecord("svc-1", "one", "")),
+			model.Listeners.Put(tx, scope.Key("svc-1", "listener-1"), &model.Listener{Meta: latticeMeta("listener-1", "x/"), Service: "svc-1", Port: 80}),
+			model.Listeners.Put(tx, scope.Key("svc-1", "listener-2"), &model.Listener{Meta: latticeMeta("listener-2", "x/"), Service: "svc-1", Port: 81}),
+			model.Rules.Put(tx, scope.Key("svc-1", "listener-1", "rule-1"), rule),
+		)
+	})
+	where := func(s *Snapshot) string {
+		out := ""
+		for _, a := range []Addresses{
+			{Client: netip.MustParseAddr("10.1.2.3")},
+			{Client: netip.MustParseAddr("127.0.0.1")},
+			{Client: netip.MustParseAddr("10.1.2.3"), Gateway: netip.MustParseAddr("192.0.2.1")},
+		} {
+			switch v, known := s.VPC(region, a); {
+			case !known:
+				out += "? "
+			case v == nil:
+				out += "none "
+			default:
+				out += v.ID + " "
+			}
+		}
+		v, _ := s.Service(scope.ARN(model.LatticeService, "service/svc-1"))
+		return out + fmt.Sprint(v.Listener(80).Incomplete, v.Listener(81).Incomplete, len(v.Listener(80).Rules))
+	}
+	loopback := model.DefaultVPC(account, region, time.Time{}).ID
+	certain := "vpc-guest " + loopback + " vpc-bound false false 1"
+	for _, step := range []struct {
+		name   string
+		change func() *Snapshot
+		want   string
+	}{
+		{"at first", w.Current, certain},
+		{"a rule", func() *Snapshot { return spoil(w, model.Rules, scope.Key("svc-1", "listener-1", "rule-1")) }, "vpc-guest " + loopback + " vpc-bound true false 0"},
+		{"a rule that never was", func() *Snapshot { return spoil(w, model.Rules, scope.Key("svc-1", "listener-2", "rule-2")) }, "vpc-guest " + loopback + " vpc-bound true true 0"},
+		{"the rule again", func() *Snapshot {
+			return put(w, model.Rules, scope.Key("svc-1", "listener-1", "rule-1"), rule)
+		}, "vpc-guest " + loopback + " vpc-bound false true 1"},
+		{"the other one removed", func() *Snapshot { return remove(w, model.Rules, scope.Key("svc-1", "listener-2", "rule-2")) }, certain},
+		{"a VPC", func() *Snapshot { return spoil(w, model.VPCs, scope.Key("vpc-guest")) }, "? ? vpc-bound false false 1"},
+		{"the VPC again", func() *Snapshot {
+			return put(w, model.VPCs, scope.Key("vpc-guest"), vpc("vpc-guest", "10.1.0.0/16", ""))
+		}, certain},
+		{"a VPC that never was", func() *Snapshot { return spoil(w, model.VPCs, scope.Key("vpc-new")) }, "? ? vpc-bound false false 1"},
+		{"the VPC removed", func() *Snapshot { return remove(w, model.VPCs, scope.Key("vpc-new")) }, certain},
+		{"a VPC of another region", func() *Snapshot {
+			return spoil(w, model.VPCs, model.Scope{Account: account, Region: "eu-west-1"}.Key("vpc-new"))
+		}, certain},
+		{"a gateway address that is none", func() *Snapshot {
+			return put(w, model.VPCs, scope.Key("vpc-trusted"), vpc("vpc-trusted", "10.0.0.0/8", "here"))
+		}, "? ? vpc-bound false false 1"},
+		{"a gateway address that two have", func() *Snapshot {
+			return put(w, model.VPCs, scope.Key("vpc-trusted"), vpc("vpc-trusted", "10.0.0.0/8", "192.0.2.1"))
+		}, "vpc-guest " + loopback + " ? false false 1"},
+	} {
+		if got := where(step.change()); got != step.want {
+			t.Errorf("%s: %q, want %q", step.name, got, step.want)
+		}
 	}
 }
 

@@ -262,8 +262,9 @@ func (s *Snapshot) Ports() []int64 { return s.ports }
 
 // VPC is the VPC that an address belongs to in a region, by longest prefix, or
 // the one that the gateway's own address is bound to, which is stronger. Loopback
-// belongs to the default VPC unless a stored one says otherwise.
-func (s *Snapshot) VPC(region string, client Addresses) (vpc *VPC, ok bool) {
+// belongs to the default VPC unless a stored one says otherwise. vpc is nil if the
+// address belongs to none, and if it cannot be told: then known is false.
+func (s *Snapshot) VPC(region string, client Addresses) (vpc *VPC, known bool) {
 	return s.vpcs.find(region, client)
 }
 
@@ -341,6 +342,9 @@ func (s *Service) Listener(port int64) *Listener {
 type Listener struct {
 	*model.Listener
 	Rules []*model.Rule
+	// Incomplete tells that there are rules which cannot be read: nobody knows what is
+	// to be done with a request.
+	Incomplete bool
 }
 
 // TargetGroup is a target group with its targets, draining ones left out.

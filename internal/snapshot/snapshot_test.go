@@ -192,8 +192,8 @@ func picture(s *Snapshot) map[string]any {
 			put("mesh", m.MeshKey(), "not found")
 		}
 	}
-	vpc, ok := s.VPC(region, Addresses{Client: netip.MustParseAddr("127.0.0.1")})
-	put("vpc", "loopback", fmt.Sprint(ok, vpc != nil && vpc.Network != ""))
+	vpc, known := s.VPC(region, Addresses{Client: netip.MustParseAddr("127.0.0.1")})
+	put("vpc", "loopback", fmt.Sprint(known, vpc != nil && vpc.Network != ""))
 	for _, p := range s.Problems() {
 		put("problem", p.Record, p.Err.Error())
 	}
@@ -298,7 +298,7 @@ func TestShards(t *testing.T) {
 }
 
 func TestVPCTable(t *testing.T) {
-	vpcs := map[string]*model.VPC{}
+	vpcs := newTable(model.VPCs, nil)
 	add := func(id, gateway string, ranges ...string) {
 		v := &model.VPC{Meta: model.Meta{ID: id, Account: account, Region: region}}
 		for _, r := range ranges {
@@ -307,12 +307,13 @@ func TestVPCTable(t *testing.T) {
 		if gateway != "" {
 			v.Tags = map[string]string{model.GatewayAddressTag: gateway}
 		}
-		vpcs[scope.Key(id)] = v
+		vpcs.rows[scope.Key(id)] = v
 	}
 	add("vpc-wide", "", "10.0.0.0/8", "2001:db8::/32")
 	add("vpc-narrow", "192.0.2.1", "10.1.0.0/16", "2001:db8:1::/48")
 	add("vpc-one", "", "127.0.0.5/32")
-	add("vpc-zz", "nonsense", "10.0.0.0/8")
+	add("vpc-first", "", "13.0.0.0/8")
+	add("vpc-second", "", "13.0.0.0/8")
 	add("vpc-lent", "192.0.2.6", "12.0.0.0/8")
 	lending := settings
 	lending.Accounts = map[string]Account{"444455556666": {GatewayAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.6")}}}
@@ -327,14 +328,18 @@ func TestVPCTable(t *testing.T) {
 		{"::ffff:10.1.0.1", "127.0.0.1", "vpc-narrow", "cidr"},
 		{"11.0.0.1", "127.0.0.1", "", ""},
 		{"11.0.0.1", "192.0.2.1", "vpc-narrow", "gateway-address"},
-		{"11.0.0.1", "192.0.2.6", "", ""},
+		{"10.9.9.9", "192.0.2.6", "", "unknown"},
+		{"13.0.0.1", "127.0.0.1", "", "unknown"},
 		{"127.0.0.5", "127.0.0.1", "vpc-one", "cidr"},
 		{"127.0.0.6", "127.0.0.1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"},
 		{"::1", "::1", model.DefaultVPC(account, region, time.Time{}).ID, "cidr"},
 	} {
-		vpc, ok := table.find(region, Addresses{netip.MustParseAddr(test.client), netip.MustParseAddr(test.gateway)})
-		if !ok {
+		vpc, known := table.find(region, Addresses{netip.MustParseAddr(test.client), netip.MustParseAddr(test.gateway)})
+		if vpc == nil {
 			vpc = &VPC{}
+		}
+		if !known {
+			vpc = &VPC{Evidence: "unknown"}
 		}
 		if vpc.ID != test.want || vpc.Evidence != test.evidence {
 			t.Errorf("%s at %s is in %q by %q, want %q by %q", test.client, test.gateway, vpc.ID, vpc.Evidence, test.want, test.evidence)
@@ -343,10 +348,10 @@ func TestVPCTable(t *testing.T) {
 			t.Errorf("%s enters %q", test.client, vpc.Network)
 		}
 	}
-	if _, ok := table.find("eu-west-1", Addresses{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("::1")}); ok {
+	if vpc, _ := table.find("eu-west-1", Addresses{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("::1")}); vpc != nil {
 		t.Error("found in another region")
 	}
-	if len(problems) != 3 || !strings.Contains(problems[0], "192.0.2.6 is an address of account 444455556666") || !strings.Contains(problems[1], "belongs to vpc-") {
+	if len(problems) != 2 || !strings.Contains(problems[0], "192.0.2.6 is an address of account 444455556666") || !strings.Contains(problems[1], "another VPC has the range 13.0.0.0/8") {
 		t.Errorf("problems %v", problems)
 	}
 }

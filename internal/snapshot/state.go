@@ -15,8 +15,10 @@ import (
 type table[T any] struct {
 	collection store.Collection[T]
 	rows       map[string]*T
+	// unreadable holds the ids of stored records that could not be decoded.
+	unreadable set
 	// changed tells what a change touches; before or after is nil for a record
-	// that was made or removed.
+	// that was made or removed, both for one that could not be decoded.
 	changed func(id string, before, after *T)
 }
 
@@ -27,14 +29,17 @@ func (t *table[T]) apply(key string, value []byte, problems map[string]error) bo
 		return false
 	}
 	delete(problems, key)
+	delete(t.unreadable, id)
 	before := t.rows[id]
 	var after *T
 	if value != nil {
 		var err error
 		if after, err = t.collection.Decode(value); err != nil {
 			// A record that cannot be read is one that is not there: what depends
-			// on it denies.
+			// on it denies. Where one that is not there would allow more, unreadable
+			// tells.
 			problems[key], after = fmt.Errorf("the record cannot be read: %w", err), nil
+			t.unreadable.add(id)
 		}
 	}
 	if after == nil {
@@ -42,9 +47,7 @@ func (t *table[T]) apply(key string, value []byte, problems map[string]error) bo
 	} else {
 		t.rows[id] = after
 	}
-	if before != nil || after != nil {
-		t.changed(id, before, after)
-	}
+	t.changed(id, before, after)
 	return true
 }
 
@@ -53,10 +56,14 @@ func (t *table[T]) clear() {
 		delete(t.rows, id)
 		t.changed(id, row, nil)
 	}
+	for id := range t.unreadable {
+		delete(t.unreadable, id)
+		t.changed(id, nil, nil)
+	}
 }
 
 func newTable[T any](c store.Collection[T], changed func(id string, before, after *T)) *table[T] {
-	return &table[T]{collection: c, rows: map[string]*T{}, changed: changed}
+	return &table[T]{collection: c, rows: map[string]*T{}, unreadable: set{}, changed: changed}
 }
 
 // applier is any table.
@@ -208,11 +215,14 @@ func newState() *state {
 	s.groups = newTable(model.Groups, func(id string, _, _ *model.Group) { d.groups.add(id) })
 	s.roles = newTable(model.Roles, touch(d.roles, func(r *model.Role) string { return r.ARN }))
 	s.policies = newTable(model.Policies, touch(d.policies, func(p *model.ManagedPolicy) string { return p.ARN }))
-	userOf := func(k *model.AccessKey) string { return model.IAMKey(k.Account, k.User) }
-	keyRelation := relate(s.keysOf, set{}, userOf)
 	s.keys = newTable(model.AccessKeys, func(id string, before, after *model.AccessKey) {
 		d.keys.add(id)
-		keyRelation(id, before, after)
+		if before != nil {
+			s.keysOf.unlink(model.IAMKey(before.Account, before.User), id)
+		}
+		if after != nil {
+			s.keysOf.link(model.IAMKey(after.Account, after.User), id)
+		}
 	})
 	s.vpcs = newTable(model.VPCs, func(string, *model.VPC, *model.VPC) { d.vpcs = true })
 	s.vpcJoins = newTable(model.VPCAssociations, func(string, *model.VPCAssociation, *model.VPCAssociation) { d.vpcs = true })
@@ -253,23 +263,21 @@ func newState() *state {
 			s.forwards(after.Meta, "l/"+id, after.DefaultAction, true)
 		}
 	})
-	ruleRelation := relate(s.rulesOf, set{}, func(r *model.Rule) string {
-		return model.Scope{Account: r.Account, Region: r.Region}.Key(r.Service, r.Listener)
-	})
 	s.rules = newTable(model.Rules, func(id string, before, after *model.Rule) {
-		ruleRelation(id, before, after)
+		listener := parent(id)
+		d.services.add(parent(listener))
 		if before != nil {
-			d.services.add(serviceOf(before.Meta, before.Service))
+			s.rulesOf.unlink(listener, id)
 			s.forwards(before.Meta, "r/"+id, before.Action, false)
 		}
 		if after != nil {
-			d.services.add(serviceOf(after.Meta, after.Service))
+			s.rulesOf.link(listener, id)
 			s.forwards(after.Meta, "r/"+id, after.Action, true)
 		}
 	})
 	s.groupsTG = newTable(model.TargetGroups, touch(d.targetGroups, func(g *model.TargetGroup) string { return g.ARN }))
 	s.targets = newTable(model.Targets, func(id string, _, after *model.Target) {
-		group := id[:strings.LastIndexByte(id, '/')]
+		group := parent(id)
 		d.targetGroups.add(group)
 		if after != nil {
 			s.targetsOf.link(group, id)
@@ -301,6 +309,9 @@ func newState() *state {
 	}
 	return s
 }
+
+// parent is the key that the id of a record begins with: that of what it belongs to.
+func parent(id string) string { return id[:max(strings.LastIndexByte(id, '/'), 0)] }
 
 // apply takes over one change. Records of families that the snapshot does not
 // need are passed over.

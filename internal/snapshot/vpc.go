@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"time"
 
@@ -37,16 +38,28 @@ type vpcTable struct {
 type regionVPCs struct {
 	// bits holds the prefix lengths in use, longest first, of both families.
 	bits4, bits6 []int
-	prefixes     map[netip.Prefix]*VPC
-	gateways     map[netip.Addr]*VPC
+	// prefixes and gateways have nil for what several VPCs claim: whose it is cannot
+	// be told.
+	prefixes map[netip.Prefix]*VPC
+	gateways map[netip.Addr]*VPC
+	// disputed holds the gateway addresses that a VPC of another account than theirs
+	// claims: unless one of theirs has it too, its clients are in none.
+	disputed []netip.Addr
+	// uncertain is true if one of the region's VPCs cannot be read: an address may be
+	// in that one, also if another has a range around it.
+	uncertain bool
 }
 
-func (t *vpcTable) find(region string, a Addresses) (*VPC, bool) {
+// find looks for the VPC of an address; known is false if it cannot be told.
+func (t *vpcTable) find(region string, a Addresses) (vpc *VPC, known bool) {
 	client, gateway := a.Client.Unmap(), a.Gateway.Unmap()
 	r := t.regions[region]
 	if r != nil {
 		if vpc, ok := r.gateways[gateway]; ok {
-			return vpc, true
+			return vpc, vpc != nil
+		}
+		if r.uncertain {
+			return nil, false
 		}
 		bits := r.bits4
 		if client.Is6() {
@@ -56,21 +69,20 @@ func (t *vpcTable) find(region string, a Addresses) (*VPC, bool) {
 			// n fits the family, and a client without an address is in no range.
 			prefix, _ := client.Prefix(n)
 			if vpc, ok := r.prefixes[prefix]; ok {
-				return vpc, true
+				return vpc, vpc != nil
 			}
 		}
 	}
 	if client.IsLoopback() {
 		// Not stored, or a stored one would have been found above.
-		vpc, ok := t.defaults[region]
-		return vpc, ok
+		return t.defaults[region], true
 	}
-	return nil, false
+	return nil, true
 }
 
 // buildVPCTable makes the table of all regions; regions names those that a
 // default VPC is needed in.
-func buildVPCTable(settings *Settings, regions []string, vpcs map[string]*model.VPC,
+func buildVPCTable(settings *Settings, regions []string, vpcs *table[model.VPC],
 	associations map[string]*model.VPCAssociation, problem func(record string, err error),
 ) *vpcTable {
 	t := &vpcTable{regions: map[string]*regionVPCs{}, defaults: map[string]*VPC{}}
@@ -85,21 +97,29 @@ func buildVPCTable(settings *Settings, regions []string, vpcs map[string]*model.
 	}
 	for _, region := range regions {
 		d := model.DefaultVPC(settings.DefaultAccount, region, time.Time{})
-		if _, stored := vpcs[(model.Scope{Account: d.Account, Region: region}).Key(d.ID)]; !stored {
+		if _, stored := vpcs.rows[(model.Scope{Account: d.Account, Region: region}).Key(d.ID)]; !stored {
 			t.defaults[region] = of(d, "cidr")
 		}
 	}
-	for _, key := range sortedKeys(vpcs) {
-		v := vpcs[key]
-		r := t.regions[v.Region]
+	in := func(region string) *regionVPCs {
+		r := t.regions[region]
 		if r == nil {
 			r = &regionVPCs{prefixes: map[netip.Prefix]*VPC{}, gateways: map[netip.Addr]*VPC{}}
-			t.regions[v.Region] = r
+			t.regions[region] = r
 		}
+		return r
+	}
+	for key := range vpcs.unreadable {
+		in(path.Base(parent(key))).uncertain = true
+	}
+	for _, key := range sortedKeys(vpcs.rows) {
+		v := vpcs.rows[key]
+		r := in(v.Region)
 		for _, c := range v.CIDRs {
 			prefix := c.Prefix.Masked()
-			if other, taken := r.prefixes[prefix]; taken {
-				problem(model.VPCs.Key(key), fmt.Errorf("%s belongs to %s already", prefix, other.ID))
+			if _, taken := r.prefixes[prefix]; taken {
+				problem(model.VPCs.Key(key), fmt.Errorf("another VPC has the range %s too; its clients are in none", prefix))
+				r.prefixes[prefix] = nil
 				continue
 			}
 			r.prefixes[prefix] = of(v, "cidr")
@@ -108,17 +128,29 @@ func buildVPCTable(settings *Settings, regions []string, vpcs map[string]*model.
 			addr, err := netip.ParseAddr(text)
 			if err != nil {
 				problem(model.VPCs.Key(key), fmt.Errorf("tag %s: %w", model.GatewayAddressTag, err))
+				r.uncertain = true
 				continue
 			}
 			addr = addr.Unmap()
 			if owner := settings.GatewayAccount(addr); owner != v.Account {
 				problem(model.VPCs.Key(key), fmt.Errorf("tag %s: %s is an address of account %s", model.GatewayAddressTag, addr, owner))
+				r.disputed = append(r.disputed, addr)
+				continue
+			}
+			if _, taken := r.gateways[addr]; taken {
+				problem(model.VPCs.Key(key), fmt.Errorf("tag %s: another VPC has the address %s too; its clients are in none", model.GatewayAddressTag, addr))
+				r.gateways[addr] = nil
 				continue
 			}
 			r.gateways[addr] = of(v, "gateway-address")
 		}
 	}
 	for _, r := range t.regions {
+		for _, addr := range r.disputed {
+			if _, ok := r.gateways[addr]; !ok {
+				r.gateways[addr] = nil
+			}
+		}
 		for prefix := range r.prefixes {
 			if prefix.Addr().Is4() {
 				r.bits4 = append(r.bits4, prefix.Bits())

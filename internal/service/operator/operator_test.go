@@ -63,11 +63,12 @@ func (w *world) Authorize(_ context.Context, c *awsapi.Call) error {
 	return nil
 }
 
-func (w *world) owner(region string, addr netip.Addr) string {
+func (w *world) owner(region string, addr netip.Addr) (string, bool) {
 	if region != "us-west-2" {
 		w.t.Errorf("asked for region %s", region)
 	}
-	return w.owners[addr.String()]
+	owner := w.owners[addr.String()]
+	return owner, owner != "?"
 }
 
 func newWorld(t *testing.T) *world {
@@ -266,6 +267,10 @@ func TestBindings(t *testing.T) {
 		if code, text := w.call("POST", "/latchwork/bindings", body); code != 400 || !strings.Contains(text, "is in a VPC of another account") {
 			t.Errorf("%s: %d %s", body, code, text)
 		}
+	}
+	w.owners["10.1.0.3"] = "?"
+	if code, text := w.call("POST", "/latchwork/bindings", `{"kind":"ec2-instance","instanceProfile":"Box","address":"10.1.0.3"}`); code != 400 || !strings.Contains(text, "nobody can tell") {
+		t.Errorf("an address of nobody knows whom: %d %s", code, text)
 	}
 	if n := len(w.stored()); n != 4 {
 		t.Errorf("%d bindings after refusals", n)
