@@ -94,10 +94,10 @@ type subject struct {
 
 // result is what was measured of one subject.
 type result struct {
-	cpu         time.Duration // of the server, for each stream and push
-	latencies   []time.Duration
-	bytes       int64
-	resident    int64 // KiB for each stream
+	cpu       time.Duration // of the server, for each stream and push
+	latencies []time.Duration
+	bytes     int64
+	resident  int64 // KiB for each stream
 }
 
 func run(latchwork string, streams, pushes, storm int) error {
