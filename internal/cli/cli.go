@@ -58,6 +58,7 @@ type commands struct {
 	Explain explainCommand  `cmd:"" help:"Tell why a request was answered as it was, by the id in its response's header x-amzn-requestid."`
 	Mesh    meshCommands    `cmd:"" help:"Share meshes with other accounts."`
 	Envoy   envoyCommands   `cmd:"" help:"Connect an Envoy to the mesh."`
+	Agent   agentCommand    `cmd:"" help:"Sign for an Envoy of any version: give it its configuration on a local socket."`
 	Policy  policyCommands  `cmd:"" help:"Check policies."`
 	Proxies proxiesCommand  `cmd:"" help:"List the Envoys that are connected and those that were refused, and why."`
 	Wait    waitCommand     `cmd:"" help:"Wait until every Envoy that is connected has acknowledged its newest configuration."`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
@@ -71,6 +72,19 @@ func callerCredentials(ctx context.Context, profile, dataDir, account string) (a
 		return c, fmt.Errorf("reading the credentials: %w", err)
 	}
 	return c, nil
+}
+
+// readPool reads the certificates of authorities.
+func readPool(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
 }
 
 // apiError is an error answer of the API.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -157,12 +156,10 @@ func (c *curlCommand) transport(info *server.Info, target *url.URL) (*http.Trans
 		DisableCompression: true,
 	}
 	if target.Scheme == "https" {
-		pem, err := os.ReadFile(info.CA)
+		pool, err := readPool(info.CA)
 		if err != nil {
 			return nil, fmt.Errorf("reading the installation's certificate authority: %w", err)
 		}
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(pem)
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, ServerName: target.Hostname()}
 		t.ForceAttemptHTTP2 = true
 	}
