@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -287,7 +288,7 @@ func TestPercentEncode(t *testing.T) {
 func TestRecorder(t *testing.T) {
 	r := NewRecorder(2)
 	make := func(id, own string) *exchange {
-		x := &exchange{decisionID: id, requestID: id, in: &inbound.Request{}}
+		x := &exchange{decisionID: id, requestID: id, in: &inbound.Request{}, service: &snapshot.Service{}, network: &snapshot.Network{}}
 		if own != "" {
 			x.requestID = own
 		}
@@ -326,7 +327,11 @@ func TestRecorder(t *testing.T) {
 	refused("bbbb1", "bbbb1", "2")
 	refused("abcd1", "same", "1")
 	refused("abcd2", Last, "2")
-	make("abce1", Last)
+	refused("abcf1", "same", "")
+	for i := range 8 {
+		refused(fmt.Sprintf("stray%d", i), fmt.Sprintf("stray%d", i), "")
+	}
+	refused("abce1", Last, "")
 	for _, test := range []struct{ id, account, want string }{
 		{Last, "1", "abcd1"},
 		{Last, "2", "abcd2"},
@@ -336,7 +341,10 @@ func TestRecorder(t *testing.T) {
 		{"bbbb", "2", "bbbb1"},
 		{"abcd", "1", "abcd1"},
 		{"abce", "1", "abce1"},
+		{"same", "1", "abcd1"},
 		{"same", "2", ""},
+		{"stray6", "1", ""},
+		{"stray7", "1", "stray7"},
 	} {
 		e, ok := r.Explain(test.id, test.account, nil)
 		if ok != (test.want != "") || ok && e.RequestID != test.want {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/sigv4"
 )
 
@@ -14,35 +15,73 @@ import (
 // It keeps what the decision was made on and explains only when asked: an
 // explanation costs a hundred times a decision.
 type Recorder struct {
-	mu   sync.Mutex
-	ring []*exchange
-	next int
-	byID map[string]*exchange
+	mu sync.Mutex
+	// served are the requests that reached a service, strays the others: anybody can
+	// send those, and they must not take the place of what somebody wants to know.
+	served, strays ring
+	byID           map[string]*exchange
 }
 
-// NewRecorder makes a Recorder of the last size requests.
+// ring holds the newest exchanges; next is where the oldest of them is.
+type ring struct {
+	exchanges []*exchange
+	next      int
+}
+
+// push takes an exchange up and gives the one that falls out; nil if none does.
+func (r *ring) push(x *exchange) (old *exchange) {
+	old, r.exchanges[r.next] = r.exchanges[r.next], x
+	r.next = (r.next + 1) % len(r.exchanges)
+	return old
+}
+
+// newest is the i-th newest exchange; nil if there are not so many.
+func (r *ring) newest(i int) *exchange {
+	n := len(r.exchanges)
+	return r.exchanges[(r.next-1-i+2*n)%n]
+}
+
+// NewRecorder makes a Recorder of the last size requests that reach a service, and of
+// some that do not.
 func NewRecorder(size int) *Recorder {
-	return &Recorder{ring: make([]*exchange, size), byID: make(map[string]*exchange, 2*size)}
+	return &Recorder{
+		served: ring{exchanges: make([]*exchange, size)}, strays: ring{exchanges: make([]*exchange, size/8+1)},
+		byID: make(map[string]*exchange, 2*size),
+	}
 }
 
 func (r *Recorder) add(x *exchange) {
+	to := &r.served
+	if x.service == nil {
+		to, x = &r.strays, x.stray()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old := r.ring[r.next]; old != nil {
+	if old := to.push(x); old != nil {
 		for _, id := range []string{old.decisionID, old.requestID} {
 			if r.byID[id] == old {
 				delete(r.byID, id)
 			}
 		}
 	}
-	r.ring[r.next] = x
-	r.next = (r.next + 1) % len(r.ring)
 	// An id that the client chose names its newest request, and never takes the
-	// place of one of ours.
-	if other := r.byID[x.requestID]; other == nil || other.decisionID != x.requestID {
+	// place of one of ours, nor that of a stray the place of one that was served.
+	if other := r.byID[x.requestID]; other == nil || other.decisionID != x.requestID && (x.service != nil || other.service == nil) {
 		r.byID[x.requestID] = x
 	}
 	r.byID[x.decisionID] = x
+}
+
+// stray is what is kept of an exchange that has reached no service and has been
+// refused: no more than is explained of it. What anybody can send must not fill the
+// memory.
+func (x *exchange) stray() *exchange {
+	const most = 1024
+	clip := func(text string) string { return strings.Clone(text[:min(len(text), most)]) }
+	return &exchange{
+		in:   &inbound.Request{Method: clip(x.in.Method), Target: clip(x.in.Path()), Authority: clip(x.in.Authority), Remote: x.in.Remote},
+		port: x.port, requestID: clip(x.requestID), decisionID: x.decisionID, started: x.started, snap: x.snap, result: x.result,
+	}
 }
 
 // Explanation is one request of the data plane and why it was answered as it was.
@@ -101,8 +140,8 @@ const Last = "last"
 // refused finds the newest request that the gateway refused and that an account may
 // see. r.mu must be held.
 func (r *Recorder) refused(account string) *exchange {
-	for i := range r.ring {
-		x := r.ring[(r.next-1-i+2*len(r.ring))%len(r.ring)]
+	for i := range r.served.exchanges {
+		x := r.served.newest(i)
 		if x == nil {
 			return nil
 		}

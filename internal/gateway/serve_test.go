@@ -260,3 +260,34 @@ func TestUnreadableRule(t *testing.T) {
 		t.Errorf("%s %s", answer.Status, body)
 	}
 }
+
+// TestStrays: of a request that reaches no service little is kept, and such requests
+// do not push others out.
+func TestStrays(t *testing.T) {
+	w := newWorld(t, `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`, echo)
+	denied, _ := w.send(t, "GET /denied HTTP/1.1\r\nHost: svc.test\r\n\r\n")
+	large := strings.Repeat("x", 50<<10)
+	for range 100 {
+		if answer, _ := w.send(t, "GET /"+large+" HTTP/1.1\r\nHost: svc.test\r\nX-A: "+large+"\r\nX-B: "+large+"\r\n\r\n"); answer.StatusCode != 400 {
+			t.Fatal(answer.Status)
+		}
+	}
+	answer, _ := w.send(t, "GET /"+large+" HTTP/1.1\r\nHost: nobody\r\nX-A: "+large+"\r\n\r\n")
+	if answer.StatusCode != 404 {
+		t.Fatal(answer.Status)
+	}
+	recorder := w.gateway.cfg.Recorder
+	if last, ok := recorder.Explain(Last, scope.Account, nil); !ok || last.RequestID != denied.Header.Get(headerDecisionID) {
+		t.Errorf("the last denial is %+v", last)
+	}
+	if e, ok := recorder.Explain(answer.Header.Get(headerDecisionID), scope.Account, nil); !ok || e.Status != 404 || e.Host != "nobody" || !strings.HasPrefix(e.Path, "/xxx") || e.Note == "" {
+		t.Errorf("a host that nobody has: %+v", e)
+	}
+	kept := 0
+	for _, x := range recorder.byID {
+		kept += len(x.in.Method) + len(x.in.Target) + len(x.in.Authority) + int(requestSize(x.in))
+	}
+	if kept > 100<<10 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}
