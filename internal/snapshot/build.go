@@ -130,6 +130,11 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 		b.mesh(meshes, endpoints, before, id)
 	}
 	next.meshes, next.endpoints = meshes.done(), endpoints.done()
+	instances := edit(before.instances)
+	for key := range b.rediscovered() {
+		b.discovery(instances, key)
+	}
+	next.instances = instances.done()
 	if d.vpcs || next.vpcs == nil {
 		next.vpcs = b.vpcs()
 	}
@@ -146,7 +151,7 @@ func dirtyReset(d dirty) dirty {
 	for _, t := range []touched{d.users, d.roles, d.policies, d.networks, d.services, d.targetGroups, d.profiles} {
 		clear(t)
 	}
-	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes, d.providers} {
+	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes, d.providers, d.spaces, d.found, d.discovery} {
 		clear(s)
 	}
 	d.vpcs, d.ports, d.bindings = false, false, false

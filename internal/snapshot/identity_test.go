@@ -74,7 +74,7 @@ func TestIdentities(t *testing.T) {
 	}
 	want := map[string]int{
 		"access_key": 0, "entity": 1, "policy": 0, "service": 0, "service_network": 0, "target_group": 0,
-		"mesh": 0, "mesh_endpoint": 0, "oidc_provider": 0, "instance_profile": 0, "binding": 0,
+		"mesh": 0, "mesh_endpoint": 0, "oidc_provider": 0, "instance_profile": 0, "binding": 0, "cloud_map_service": 0,
 	}
 	if diff := cmp.Diff(want, s.Counts()); diff != "" {
 		t.Errorf("counts: %s", diff)

@@ -62,7 +62,17 @@ func step(t *rapid.T, tx *store.Tx) error {
 		return m
 	}
 	key := func(parts ...string) string { return model.MeshKey(owner, region, "m", parts...) }
-	switch rapid.IntRange(0, 20).Draw(t, "kind") {
+	switch rapid.IntRange(0, 23).Draw(t, "kind") {
+	case 21:
+		return write(tx, model.Namespaces, scope.Key("ns-"+id), remove, &model.Namespace{Meta: latticeMeta("ns-"+id, "namespace/")})
+	case 22:
+		// Nothing but the API keeps two services from having one name.
+		v := &model.CloudMapService{Meta: latticeMeta("srv-"+id, "service/"), Namespace: fmt.Sprint("ns-", rapid.IntRange(1, 2).Draw(t, "namespace"))}
+		v.NamespaceName, v.Name = rapid.SampledFrom([]string{"a", "a/b"}).Draw(t, "space"), rapid.SampledFrom([]string{"s", "t"}).Draw(t, "service")
+		return write(tx, model.CloudMapServices, scope.Key("srv-"+id), remove, v)
+	case 23:
+		instance := rapid.SampledFrom([]string{"i", "i/1", "j"}).Draw(t, "instance")
+		return write(tx, model.Instances, scope.Key("srv-"+id, instance), remove, &model.Instance{ID: instance, Service: "srv-" + id, Healthy: rapid.Bool().Draw(t, "healthy")})
 	case 14:
 		return write(tx, model.Meshes, key(), remove, &model.Mesh{MeshMeta: inMesh("", "m")})
 	case 15:
@@ -192,12 +202,22 @@ func picture(s *Snapshot) map[string]any {
 			put("mesh", m.MeshKey(), "not found")
 		}
 	}
+	for _, namespace := range []string{"a", "a/b"} {
+		for _, service := range []string{"s", "t"} {
+			instances, ok := s.Instances(account, region, namespace, service)
+			in := []string{fmt.Sprint(ok)}
+			for _, i := range instances {
+				in = append(in, fmt.Sprint(i.Service, i.ID, i.Healthy))
+			}
+			put("instances", namespace+" "+service, in)
+		}
+	}
 	vpc, known := s.VPC(region, Addresses{Client: netip.MustParseAddr("127.0.0.1")})
 	put("vpc", "loopback", fmt.Sprint(known, vpc != nil && vpc.Network != ""))
 	for _, p := range s.Problems() {
 		put("problem", p.Record, p.Err.Error())
 	}
-	put("sizes", "", []int{s.entities.len(), s.managed.len(), s.keys.len(), s.services.len(), s.hosts.len(), s.networks.len(), s.targetGroups.len(), s.meshes.len(), s.endpoints.len()})
+	put("sizes", "", []int{s.entities.len(), s.managed.len(), s.keys.len(), s.services.len(), s.hosts.len(), s.networks.len(), s.targetGroups.len(), s.meshes.len(), s.endpoints.len(), s.instances.len()})
 	return out
 }
 

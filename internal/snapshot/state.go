@@ -105,6 +105,9 @@ type state struct {
 	virtual   *table[model.VirtualService]
 	routes    *table[model.Route]
 	entries   *table[model.GatewayRoute]
+	spaces    *table[model.Namespace]
+	found     *table[model.CloudMapService]
+	instances *table[model.Instance]
 	all       []applier
 
 	// problems holds what is wrong with records, by their keys in the store.
@@ -119,6 +122,9 @@ type state struct {
 	forwardersTo  index // target group key → listener and rule keys
 	servicesNamed index // host → service keys
 	inMesh        meshIndex
+	foundIn       index // namespace key → Cloud Map service keys
+	foundNamed    index // discoveryKey → Cloud Map service keys
+	instancesOf   index // Cloud Map service key → instance keys
 
 	dirty dirty
 }
@@ -146,12 +152,14 @@ type dirty struct {
 	users, roles, policies, networks, services, targetGroups, profiles touched
 	groups, keys, hosts, meshes, providers                             set
 	vpcs, ports, bindings                                              bool
+	spaces, found, discovery                                           set
 }
 
 func newDirty() dirty {
 	return dirty{
 		users: touched{}, roles: touched{}, policies: touched{}, networks: touched{}, services: touched{},
 		targetGroups: touched{}, profiles: touched{}, groups: set{}, keys: set{}, hosts: set{}, meshes: set{}, providers: set{},
+		spaces: set{}, found: set{}, discovery: set{},
 	}
 }
 
@@ -201,8 +209,9 @@ func newState() *state {
 		problems: map[string]error{},
 		keysOf:   index{}, listenersOf: index{}, rulesOf: index{}, targetsOf: index{}, joinsOf: index{},
 		forwardersTo: index{}, servicesNamed: index{},
-		inMesh: newMeshIndex(),
-		dirty:  newDirty(),
+		inMesh:  newMeshIndex(),
+		foundIn: index{}, foundNamed: index{}, instancesOf: index{},
+		dirty: newDirty(),
 	}
 	d := &s.dirty
 	touchUser := touch(d.users, func(u *model.User) string { return u.ARN })
@@ -302,10 +311,31 @@ func newState() *state {
 	s.virtual = newTable(model.VirtualServices, relate(s.inMesh.services, d.meshes, func(v *model.VirtualService) string { return v.MeshKey() }))
 	s.routes = newTable(model.Routes, relate(s.inMesh.routes, d.meshes, func(r *model.Route) string { return r.MeshKey() }))
 	s.entries = newTable(model.GatewayRoutes, relate(s.inMesh.gatewayRoutes, d.meshes, func(r *model.GatewayRoute) string { return r.MeshKey() }))
+	s.spaces = newTable(model.Namespaces, func(id string, _, _ *model.Namespace) { d.spaces.add(id) })
+	spaceRelation := relate(s.foundIn, set{}, func(v *model.CloudMapService) string {
+		return model.Scope{Account: v.Account, Region: v.Region}.Key(v.Namespace)
+	})
+	nameRelation := relate(s.foundNamed, d.discovery, func(v *model.CloudMapService) string {
+		return discoveryKey(v.Account, v.Region, v.NamespaceName, v.Name)
+	})
+	s.found = newTable(model.CloudMapServices, func(id string, before, after *model.CloudMapService) {
+		spaceRelation(id, before, after)
+		nameRelation(id, before, after)
+	})
+	s.instances = newTable(model.Instances, func(id string, _, after *model.Instance) {
+		service := serviceOfInstance(id)
+		d.found.add(service)
+		if after != nil {
+			s.instancesOf.link(service, id)
+		} else {
+			s.instancesOf.unlink(service, id)
+		}
+	})
 	s.all = []applier{
 		s.users, s.groups, s.roles, s.policies, s.keys, s.vpcs, s.vpcJoins, s.networks, s.services,
 		s.listeners, s.rules, s.groupsTG, s.targets, s.joins, s.auth, s.providers, s.profiles, s.bindings,
 		s.meshes, s.nodes, s.gateways, s.routers, s.virtual, s.routes, s.entries,
+		s.spaces, s.found, s.instances,
 	}
 	return s
 }
