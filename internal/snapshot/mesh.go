@@ -50,6 +50,21 @@ func (m *Mesh) Gateways() iter.Seq[*model.VirtualGateway] { return maps.Values(m
 // VirtualServices yields all virtual services, in no order.
 func (m *Mesh) VirtualServices() iter.Seq[*model.VirtualService] { return maps.Values(m.services) }
 
+// EndpointTags are the tags of a mesh endpoint; a mesh that is not there has none.
+func (m *Mesh) EndpointTags(e model.MeshEndpoint) map[string]string {
+	if m == nil {
+		return nil
+	}
+	if e.Kind == model.VirtualGatewayEndpoint {
+		if g := m.Gateway(e.Name); g != nil {
+			return g.Tags
+		}
+	} else if n := m.Node(e.Name); n != nil {
+		return n.Tags
+	}
+	return nil
+}
+
 // endpoints are the ARNs of the mesh's endpoints.
 func (m *Mesh) endpoints() set {
 	out := set{}

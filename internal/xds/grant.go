@@ -161,25 +161,10 @@ func (s *Server) keys(snap *snapshot.Snapshot, g *grant, mesh *snapshot.Mesh) *s
 		k.own.Set("aws:UserAgent", agent)
 	}
 	k.own.Set("aws:RequestedRegion", g.endpoint.Region)
-	for name, value := range tags(mesh, g.endpoint) {
+	for name, value := range mesh.EndpointTags(g.endpoint) {
 		k.own.Set("aws:ResourceTag/"+name, value)
 	}
 	return k
-}
-
-// tags are those of a mesh endpoint.
-func tags(mesh *snapshot.Mesh, e model.MeshEndpoint) map[string]string {
-	if mesh == nil {
-		return nil
-	}
-	if e.Kind == model.VirtualGatewayEndpoint {
-		if g := mesh.Gateway(e.Name); g != nil {
-			return g.Tags
-		}
-	} else if n := mesh.Node(e.Name); n != nil {
-		return n.Tags
-	}
-	return nil
 }
 
 // expires is when the principal's session ends; the zero time for never.

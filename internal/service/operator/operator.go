@@ -128,6 +128,10 @@ func New(cfg Config) awsapi.Binding {
 				Name: "ListProxies", Method: "GET", URI: "/latchwork/proxies", Status: 200,
 				Errors: []string{"AccessDeniedException"},
 			}, s.ListProxies),
+			awsapi.Op(awsapi.Spec{
+				Name: "ExplainPermission", Method: "POST", URI: "/latchwork/explain-permission", Status: 200,
+				Errors: []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+			}, s.ExplainPermission),
 		},
 		Access: awsapi.AccessTable{
 			"ExplainRequest": {Action: "latchwork:ExplainRequest", Resources: awsapi.Target(
@@ -144,6 +148,8 @@ func New(cfg Config) awsapi.Binding {
 			"ShareMesh":   {Action: sharesMesh, Resources: shares},
 			"UnshareMesh": {Action: sharesMesh, Resources: shares},
 			"ListProxies": {Action: "latchwork:ListProxies", Resources: awsapi.Everything},
+			"ExplainPermission": {Action: "latchwork:ExplainPermission", Resources: awsapi.Target(
+				func(_ *awsapi.Call, in *ExplainPermissionInput) string { return *in.Principal })},
 		},
 	}
 }

@@ -44,6 +44,11 @@ func ACM(mesh *snapshot.Mesh, e model.MeshEndpoint) (certificates, authorities [
 	if spec == nil {
 		return nil, nil
 	}
+	return ACMOf(spec)
+}
+
+// ACMOf is ACM by the spec of a virtual node, or of a virtual gateway read as one.
+func ACMOf(spec *wire.VirtualNodeSpec) (certificates, authorities []string) {
 	for _, l := range spec.Listeners {
 		if c := value(value(l.Tls).Certificate).Acm; c != nil && servesTLS(l) {
 			certificates = append(certificates, value(c.CertificateArn))
