@@ -51,10 +51,10 @@ func newTransports(targetTLS *tls.Config) *transports {
 	}
 }
 
-// of is the transport of a target group.
-func (t *transports) of(g *snapshot.TargetGroup) (transport *http.Transport, scheme string) {
-	secure := g.Config != nil && g.Config.Protocol != nil && *g.Config.Protocol == "HTTPS"
-	two := version(g) != "HTTP1"
+// of is the transport for a protocol and its version, as target groups and health
+// checks name them.
+func (t *transports) of(protocol, version string) (transport *http.Transport, scheme string) {
+	secure, two := protocol == "HTTPS", version != "HTTP1"
 	switch {
 	case secure && two:
 		return t.https2, "https"
@@ -68,9 +68,21 @@ func (t *transports) of(g *snapshot.TargetGroup) (transport *http.Transport, sch
 }
 
 func (t *transports) close() {
-	for _, transport := range []*http.Transport{t.http1, t.https1, t.http2, t.https2} {
+	for _, transport := range t.all() {
 		transport.CloseIdleConnections()
 	}
+}
+
+func (t *transports) all() []*http.Transport {
+	return []*http.Transport{t.http1, t.https1, t.http2, t.https2}
+}
+
+// protocol is a target group's protocol.
+func protocol(g *snapshot.TargetGroup) string {
+	if g.Config == nil || g.Config.Protocol == nil {
+		return "HTTP"
+	}
+	return *g.Config.Protocol
 }
 
 // version is a target group's protocol version.
@@ -109,7 +121,7 @@ const (
 
 // forward sends the request to a target and the answer back.
 func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group *snapshot.TargetGroup, t *target) {
-	transport, scheme := g.transports.of(group)
+	transport, scheme := g.transports.of(protocol(group), version(group))
 	x.entry.TargetGroupArn = group.ARN
 	x.entry.TargetIPPort = t.addr
 	ctx, cancel := context.WithCancel(r.Context())

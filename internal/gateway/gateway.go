@@ -81,7 +81,7 @@ func New(c Config) *Gateway {
 		transports: newTransports(targetTLS), pools: newPools(ctx, targetTLS),
 	}
 	g.sockets = &sockets{
-		addrs: c.Addrs, ports: c.Ports, open: map[int64][]*socket{}, failed: map[int64]error{}, idle: idleTimeout,
+		addrs: c.Addrs, ports: c.Ports, open: map[int64][]*socket{}, failed: map[int64]error{}, idle: idleTimeout, log: serverLog(c.Log),
 		serve: func(port int64) http.Handler { return &portHandler{g, port} },
 		tls: &tls.Config{
 			MinVersion: tls.VersionTLS12, GetCertificate: c.Certificate,

@@ -90,22 +90,19 @@ type pools struct {
 	mu    sync.RWMutex
 	byARN map[string]*pool
 	// last is the snapshot that the pools were last changed for.
-	last   *snapshot.Snapshot
-	ctx    context.Context
-	client *http.Client
-	wg     sync.WaitGroup
+	last       *snapshot.Snapshot
+	ctx        context.Context
+	transports *transports
+	wg         sync.WaitGroup
 }
 
 func newPools(ctx context.Context, targetTLS *tls.Config) *pools {
-	return &pools{byARN: map[string]*pool{}, ctx: ctx, client: &http.Client{
-		Transport: &http.Transport{
-			TLSClientConfig:   targetTLS,
-			DisableKeepAlives: true, // a check ends its connection
-			DialContext:       (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		},
-		// A redirect is an answer like any other.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	ps := &pools{byARN: map[string]*pool{}, ctx: ctx, transports: newTransports(targetTLS)}
+	for _, transport := range ps.transports.all() {
+		transport.DisableKeepAlives = true  // a check ends its connection
+		transport.ResponseHeaderTimeout = 0 // it has a timeout of its own
+	}
+	return ps
 }
 
 func (ps *pools) get(arn string) *pool {
@@ -199,14 +196,15 @@ func (ps *pools) probe(ctx context.Context, c checkConfig, t *target) string {
 	if c.port != 0 {
 		port = c.port
 	}
-	url := fmt.Sprintf("%s://%s%s", strings.ToLower(c.protocol),
+	transport, scheme := ps.transports.of(c.protocol, c.version)
+	url := fmt.Sprintf("%s://%s%s", scheme,
 		net.JoinHostPort(t.record.ID, strconv.FormatInt(port, 10)), c.path)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return failed
 	}
 	req.Header.Set("User-Agent", "Latchwork-HealthChecker/1.0")
-	answer, err := ps.client.Do(req)
+	answer, err := transport.RoundTrip(req) // a redirect is an answer like any other
 	if err != nil {
 		return failed
 	}

@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -40,6 +43,7 @@ type sockets struct {
 	serve   func(port int64) http.Handler
 	tls     *tls.Config
 	idle    time.Duration
+	log     *log.Logger // of the servers
 	problem func(port int64, err error)
 
 	mu     sync.Mutex
@@ -92,7 +96,7 @@ func (s *sockets) openPort(port int64) error {
 			}
 			return fmt.Errorf("%w: map listener port %d to another socket with --gateway-ports SOCKET=%d", err, port, port)
 		}
-		opened = append(opened, newSocket(l, s.serve(port), s.tls, s.idle))
+		opened = append(opened, newSocket(l, s.serve(port), s.tls, s.idle, s.log))
 	}
 	s.open[port] = opened
 	for _, o := range opened {
@@ -161,7 +165,22 @@ type socket struct {
 	idle      time.Duration
 }
 
-func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config, idle time.Duration) *socket {
+// serverLog is what net/http's servers write to: a panic is a fault of the gateway's,
+// and all else is about clients.
+func serverLog(to *slog.Logger) *log.Logger { return log.New(serverLines{to}, "", 0) }
+
+type serverLines struct{ to *slog.Logger }
+
+func (l serverLines) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(line, []byte(": panic serving ")) {
+		level = slog.LevelError
+	}
+	l.to.Log(context.Background(), level, string(bytes.TrimSpace(line)))
+	return len(line), nil
+}
+
+func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config, idle time.Duration, errorLog *log.Logger) *socket {
 	server := func() *http.Server {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
@@ -173,7 +192,7 @@ func newSocket(l net.Listener, handler http.Handler, tlsConfig *tls.Config, idle
 			ReadHeaderTimeout: headerTimeout,
 			IdleTimeout:       idle,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          discardLog,
+			ErrorLog:          errorLog,
 			ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 				return context.WithValue(ctx, connStartKey{}, clock.System())
 			},

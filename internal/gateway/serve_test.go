@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -290,4 +292,72 @@ func TestStrays(t *testing.T) {
 	if kept > 100<<10 {
 		t.Errorf("%d bytes are kept", kept)
 	}
+}
+
+// TestCheckVersion: a check speaks the version of HTTP that it is configured with.
+func TestCheckVersion(t *testing.T) {
+	for _, test := range []struct {
+		protocol, version string
+	}{{"HTTP", "HTTP1"}, {"HTTP", "HTTP2"}, {"HTTPS", "HTTP1"}, {"HTTPS", "HTTP2"}} {
+		want := map[string]string{"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2.0"}[test.version]
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Proto != want {
+				w.WriteHeader(http.StatusUpgradeRequired)
+				return
+			}
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}))
+		server.Config.Protocols = new(http.Protocols)
+		server.Config.Protocols.SetHTTP1(true)
+		server.Config.Protocols.SetHTTP2(true)
+		server.Config.Protocols.SetUnencryptedHTTP2(true)
+		server.EnableHTTP2 = true
+		if test.protocol == "HTTPS" {
+			server.StartTLS()
+		} else {
+			server.Start()
+		}
+		t.Cleanup(server.Close)
+		at := server.Listener.Addr().(*net.TCPAddr)
+		ps := newPools(t.Context(), &tls.Config{InsecureSkipVerify: true})
+		c := checkConfig{protocol: test.protocol, version: test.version, path: "/", matcher: "302", timeout: 5 * time.Second}
+		if reason := ps.probe(t.Context(), c, &target{record: &model.Target{ID: at.IP.String(), Port: int64(at.Port)}}); reason != "" {
+			t.Errorf("%s %s: %s", test.protocol, test.version, reason)
+		}
+	}
+}
+
+// TestPanicIsLogged: a panic is told as a fault, what clients do wrong is not.
+func TestPanicIsLogged(t *testing.T) {
+	lines := make(chan string, 10)
+	w := newWorld(t, "", echo, func(g *Gateway) {
+		g.sockets.log = serverLog(slog.New(slog.NewTextHandler(channelWriter(lines), nil)))
+		g.sockets.serve = func(int64) http.Handler {
+			return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { panic("at " + r.URL.Path) })
+		}
+	})
+	conn := w.dial(t, "GET /x HTTP/1.1\r\nHost: svc.test\r\n\r\n")
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Error(err)
+	}
+	select {
+	case line := <-lines:
+		if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "at /x") {
+			t.Errorf("logged %s", line)
+		}
+	default:
+		t.Error("nothing is logged")
+	}
+	serverLog(slog.New(slog.NewTextHandler(channelWriter(lines), nil))).Print("http: TLS handshake error from 127.0.0.1:1: EOF")
+	if len(lines) != 0 {
+		t.Errorf("logged %s", <-lines)
+	}
+}
+
+// channelWriter sends each line that is written.
+type channelWriter chan string
+
+func (c channelWriter) Write(line []byte) (int, error) {
+	c <- string(line)
+	return len(line), nil
 }
