@@ -2,9 +2,11 @@ package translate
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/latchwork/latchwork/internal/model"
 	wire "github.com/latchwork/latchwork/internal/wire/appmesh"
@@ -43,7 +45,7 @@ func (t *translation) discover(c *clusterv3.Cluster, n *model.VirtualNode, l lis
 	case cloudMap(n) != nil:
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
 		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: overADS()}
-		t.assignments[c.Name] = assignment(c.Name)
+		t.assignments[c.Name] = assignment(c.Name, t.registered(n, l.port, preference)...)
 	case dns != nil && value(dns.Hostname) != "":
 		kind := clusterv3.Cluster_LOGICAL_DNS
 		if value(dns.ResponseType) == wire.DnsResponseTypeEndpoints {
@@ -68,4 +70,49 @@ var lookupFamily = map[string]clusterv3.Cluster_DnsLookupFamily{
 	wire.IpPreferenceIPv4Preferred: clusterv3.Cluster_V4_PREFERRED,
 	wire.IpPreferenceIPv4Only:      clusterv3.Cluster_V4_ONLY,
 	wire.IpPreferenceIPv6Only:      clusterv3.Cluster_V6_ONLY,
+}
+
+// registered are the addresses of a virtual node in AWS Cloud Map: of its service's
+// healthy instances those that have all attributes that it wants. The port is the
+// listener's, whatever AWS_INSTANCE_PORT says.
+func (t *translation) registered(n *model.VirtualNode, port int64, preference string) []*corev3.Address {
+	m := cloudMap(n)
+	instances, _ := t.snap.Instances(n.Account, n.Region, value(m.NamespaceName), value(m.ServiceName))
+	var out []*corev3.Address
+	seen := map[netip.Addr]bool{}
+	for _, i := range instances {
+		unlike := func(a wire.AwsCloudMapInstanceAttribute) bool {
+			have, ok := i.Attributes[value(a.Key)]
+			return !ok || have != value(a.Value)
+		}
+		if !i.Healthy || slices.ContainsFunc(m.Attributes, unlike) {
+			continue
+		}
+		if a, ok := addressOf(i.Attributes, preference); ok && !seen[a] {
+			seen[a] = true // Envoy warns of an endpoint that is there twice
+			out = append(out, tcpAddress(a.String(), port))
+		}
+	}
+	return out
+}
+
+// addressOf is the address of an instance that an IP preference picks.
+// Source: App Mesh User Guide, "Virtual nodes": without preference IPv4 is used.
+func addressOf(attributes map[string]string, preference string) (netip.Addr, bool) {
+	v4, v6 := "AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"
+	order := []string{v4, v6}
+	switch preference {
+	case wire.IpPreferenceIPv4Only:
+		order = []string{v4}
+	case wire.IpPreferenceIPv6Only:
+		order = []string{v6}
+	case wire.IpPreferenceIPv6Preferred:
+		order = []string{v6, v4}
+	}
+	for _, key := range order {
+		if a, err := netip.ParseAddr(attributes[key]); err == nil && a.Zone() == "" {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
 }

@@ -226,8 +226,8 @@ func (a rank) compare(b rank) int {
 // ordered gives routes as they are tried: the lower priority first, then the more
 // particular path, then the one with more conditions, which would otherwise never be
 // reached.
-// Source: App Mesh User Guide, "Routes": "Routes are matched based on the specified
-// value, where 0 is the highest priority"; of prefixes the longest.
+// Source: App Mesh User Guide, "Routes": 0 is the highest priority; of prefixes the
+// longest is matched.
 func ordered(routes []*model.Route) []*model.Route {
 	type ranked struct {
 		rank

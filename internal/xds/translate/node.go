@@ -147,8 +147,8 @@ func (t *translation) nodeEgress(n *model.VirtualNode) {
 
 // bypass lets through what is for AWS, and if the mesh says so all that is for no
 // backend. That AWS is always reached lets an application work that uses it.
-// Source: App Mesh User Guide, "Service meshes": DROP_ALL allows egress to "other
-// resources that are defined in the mesh" and "to *.amazonaws.com".
+// Source: App Mesh API Reference, EgressFilter: DROP_ALL leaves egress to the mesh's
+// resources and to *.amazonaws.com.
 func (t *translation) bypass(chain func(*listenerv3.FilterChainMatch, *listenerv3.Filter), taken map[int64]bool, logs accessLogs) {
 	const https = 443
 	through := func(what string) *listenerv3.Filter {

@@ -193,7 +193,7 @@ func share(to []weightedCluster) *routev3.RouteAction {
 }
 
 // defaultPerRequest is the time that a request has where nothing is said.
-// Source: App Mesh User Guide, "Routes", timeout: "the default is 15 seconds".
+// Source: App Mesh User Guide, "Routes", timeout.
 const defaultPerRequest = 15 * time.Second
 
 // perRequest is the time that a request has; 0 is without limit.

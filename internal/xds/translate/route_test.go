@@ -271,3 +271,27 @@ virtualServices: {s: {provider: {virtualNode: {virtualNodeName: acm}}}}
 		}
 	}
 }
+
+func TestAddressOf(t *testing.T) {
+	const v4, v6 = "10.0.0.1", "2001:db8::1"
+	for _, c := range []struct{ preference, both, only4, only6 string }{
+		{"", v4, v4, v6},
+		{wire.IpPreferenceIPv4Preferred, v4, v4, v6},
+		{wire.IpPreferenceIPv6Preferred, v6, v4, v6},
+		{wire.IpPreferenceIPv4Only, v4, v4, ""},
+		{wire.IpPreferenceIPv6Only, v6, "", v6},
+	} {
+		for want, attributes := range map[*string]map[string]string{
+			&c.both: {"AWS_INSTANCE_IPV4": v4, "AWS_INSTANCE_IPV6": v6}, &c.only4: {"AWS_INSTANCE_IPV4": v4},
+			&c.only6: {"AWS_INSTANCE_IPV4": "nonsense", "AWS_INSTANCE_IPV6": v6},
+		} {
+			got := ""
+			if a, ok := addressOf(attributes, c.preference); ok {
+				got = a.String()
+			}
+			if got != *want {
+				t.Errorf("%q of %v: %q", c.preference, attributes, got)
+			}
+		}
+	}
+}

@@ -64,6 +64,8 @@ type description struct {
 	VirtualServices map[string]*wire.VirtualServiceSpec          `json:"virtualServices,omitzero"`
 	Routes          map[string]map[string]*wire.RouteSpec        `json:"routes,omitzero"`        // by virtual router
 	GatewayRoutes   map[string]map[string]*wire.GatewayRouteSpec `json:"gatewayRoutes,omitzero"` // by virtual gateway
+	// Instances are those of AWS Cloud Map, by namespace and service.
+	Instances map[string]map[string][]*model.Instance `json:"instances,omitzero"`
 	// Proxies are what to translate: of each its endpoint, and how traffic gets to it.
 	Proxies []proxyDescription `json:"proxies,omitzero"`
 }
@@ -159,6 +161,25 @@ func put(t testing.TB, d *description, account string, whole bool) published {
 			for name, spec := range routes {
 				if err := model.GatewayRoutes.Put(tx, key(gateway, name), &model.GatewayRoute{MeshMeta: meta("/virtualGateway/"+gateway+"/gatewayRoute/"+name, name), Gateway: gateway, Spec: spec}); err != nil {
 					return err
+				}
+			}
+		}
+		scope := model.Scope{Account: account, Region: region}
+		for name, services := range d.Instances {
+			namespace := &model.Namespace{Meta: model.Meta{ID: "ns-" + name, Name: name, Account: account, Region: region}}
+			if err := model.Namespaces.Put(tx, scope.Key(namespace.ID), namespace); err != nil {
+				return err
+			}
+			for name, instances := range services {
+				service := &model.CloudMapService{Meta: model.Meta{ID: "srv-" + name, Name: name, Account: account, Region: region}, Namespace: namespace.ID, NamespaceName: namespace.Name}
+				if err := model.CloudMapServices.Put(tx, scope.Key(service.ID), service); err != nil {
+					return err
+				}
+				for _, i := range instances {
+					i.Service = service.ID
+					if err := model.Instances.Put(tx, scope.Key(service.ID, i.ID), i); err != nil {
+						return err
+					}
 				}
 			}
 		}
