@@ -77,7 +77,7 @@ var lookupFamily = map[string]clusterv3.Cluster_DnsLookupFamily{
 // listener's, whatever AWS_INSTANCE_PORT says.
 func (t *translation) registered(n *model.VirtualNode, port int64, preference string) []*corev3.Address {
 	m := cloudMap(n)
-	instances, _ := t.snap.Instances(n.Account, n.Region, value(m.NamespaceName), value(m.ServiceName))
+	instances := t.mesh.Instances(n.Account, n.Region, value(m.NamespaceName), value(m.ServiceName))
 	var out []*corev3.Address
 	seen := map[netip.Addr]bool{}
 	for _, i := range instances {

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
@@ -79,5 +80,14 @@ func (r *reader) Routes(router string) []*model.Route {
 func (r *reader) GatewayRoutes(gateway string) []*model.GatewayRoute {
 	return look(r, "gateway routes "+gateway, slices.Equal, func(_ *snapshot.Snapshot, m *snapshot.Mesh) []*model.GatewayRoute {
 		return m.GatewayRoutes(gateway)
+	})
+}
+
+// Instances are those of a service of AWS Cloud Map; none if there is no such service.
+func (r *reader) Instances(account, region, namespace, service string) []*model.Instance {
+	key := "instances " + strings.Join([]string{account, region, namespace, service}, "\x00")
+	return look(r, key, slices.Equal, func(s *snapshot.Snapshot, _ *snapshot.Mesh) []*model.Instance {
+		instances, _ := s.Instances(account, region, namespace, service)
+		return instances
 	})
 }
