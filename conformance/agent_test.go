@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,13 +143,29 @@ func TestAgentWithoutCredentials(t *testing.T) {
 	e.served()
 }
 
-// TestEnvoySigns: the configuration in which Envoy signs itself works as printed.
+// TestAgentChecksTheService: nothing is signed for a service that is another.
+func TestAgentChecksTheService(t *testing.T) {
+	w := newMeshWorld(t, "--proxy-authorization", "required")
+	v1, socket := arnOf(account, "app1/virtualNode/serviceBv1"), filepath.Join(t.TempDir(), "xds.sock")
+	a := w.agent(t, w.environ(w.owner), "--resource", v1, "--socket", socket, "--authority", "other.example.com")
+	startEnvoy(t, envoys[0], w.printed(t, "--resource", v1, "--socket", socket), w.environ(identity{}))
+	a.says(t, "is not one for other.example.com")
+	if list := w.latchwork("proxies"); list != "" {
+		t.Errorf("the service was asked:\n%s", list)
+	}
+}
+
+// TestEnvoySigns: the configuration in which Envoy signs itself works as printed, and
+// a task's role does, with Envoy's filter and with the agent.
 func TestEnvoySigns(t *testing.T) {
-	w := newMeshWorld(t, "--proxy-authorization", "required", "--ems-hostnames", "ems.example.com")
+	w := newMeshWorld(t, "--proxy-authorization", "required", "--ems-hostnames", "ems.example.com",
+		"--container-credentials-addr", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
 	w.node("serviceBv1", nodeSpec("127.0.0.1", 8080, ""))
 	v1 := arnOf(account, "app1/virtualNode/serviceBv1")
 	role := w.taskRole("b", v1)
 	file := w.file("credentials", role.profile())
+	task := append(w.environ(identity{}), exported(t, w.latchwork("binding", "create", "ecs", "--role", w.trusting("task", "ecs-tasks.amazonaws.com")))...)
+	w.allow("task", v1)
 	for _, version := range envoys {
 		for name, test := range map[string]struct {
 			env  []string
@@ -156,6 +173,7 @@ func TestEnvoySigns(t *testing.T) {
 		}{
 			"environment": {w.environ(role), nil},
 			"file":        {w.environ(identity{}), []string{"--credentials", "file", "--credentials-file", file}},
+			"chain":       {task, []string{"--credentials", "chain"}},
 		} {
 			t.Run(version+"/"+name, func(t *testing.T) {
 				args := append([]string{"--via", "filter", "--envoy", version, "--resource", v1, "--interception", "explicit", "--bind", "127.0.9.26"}, test.args...)
@@ -163,4 +181,7 @@ func TestEnvoySigns(t *testing.T) {
 			})
 		}
 	}
+	socket := filepath.Join(t.TempDir(), "xds.sock")
+	w.agent(t, task, "--resource", v1, "--socket", socket)
+	startEnvoy(t, envoys[0], w.printed(t, "--resource", v1, "--socket", socket, "--interception", "explicit", "--bind", "127.0.9.26"), w.environ(identity{})).served()
 }

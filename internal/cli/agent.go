@@ -24,8 +24,8 @@ import (
 
 type agentCommand struct {
 	emsFlags
-	Socket     string `env:"APPNET_RELAY_LISTENER_UDS_PATH" default:"./latchwork-xds.sock" type:"path" help:"Unix socket that the Envoy connects to." placeholder:"PATH"`
-	SocketMode string `default:"0600" help:"Permissions of the socket: who may connect to it reads configuration with the agent's credentials." placeholder:"MODE"`
+	Socket     string `env:"APPNET_RELAY_LISTENER_UDS_PATH" default:"./latchwork-xds.sock" type:"path" help:"Unix socket that the Envoy connects to."`
+	SocketMode string `default:"0600" help:"Permissions of the socket: who may connect to it reads configuration with the agent's credentials."`
 	Profile    string `help:"Profile of the AWS configuration to sign with."`
 }
 

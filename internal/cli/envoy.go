@@ -112,7 +112,7 @@ type bootstrapCommand struct {
 	Cluster         string     `env:"APPMESH_RESOURCE_CLUSTER" help:"Name of the Envoy's cluster in its node. The resource by default." placeholder:"NAME"`
 	API             string     `name:"api" enum:"GRPC,DELTA_GRPC" default:"GRPC" help:"GRPC, or DELTA_GRPC for the incremental protocol."`
 	Admin           string     `default:"127.0.0.1:9901" help:"Address of Envoy's administration interface."`
-	Socket          string     `env:"APPNET_RELAY_LISTENER_UDS_PATH" default:"./latchwork-xds.sock" type:"path" help:"Socket of latchwork agent." placeholder:"PATH"`
+	Socket          string     `env:"APPNET_RELAY_LISTENER_UDS_PATH" default:"./latchwork-xds.sock" type:"path" help:"Socket of latchwork agent."`
 	Credentials     string     `enum:"environment,file,chain" default:"environment" help:"Where the filter gets credentials: environment (AWS_ACCESS_KEY_ID and the like), file (--credentials-file) or chain (all of Envoy's own: a task's, an instance's, a web identity's)."`
 	CredentialsFile string     `type:"path" help:"The file, in the form of ~/.aws/credentials. It must be there before Envoy starts; replace it by renaming another over it." placeholder:"FILE"`
 	Interception    string     `enum:"transparent,explicit" default:"transparent" help:"transparent: traffic is redirected to the Envoy's ports 15000 and 15001. explicit: the Envoy listens on the ports of its listeners, so that several run on one machine."`
