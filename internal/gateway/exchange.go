@@ -161,6 +161,14 @@ func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
 		g.finish(w, x)
 		return
 	}
+	if in.TLS != nil && snapshot.HostName(in.TLS.ServerName) != snapshot.HostName(in.Authority) {
+		// The certificate that the client has seen is for one name, and not for this one.
+		// Source: RFC 9110, 15.5.20; what VPC Lattice does is not documented.
+		x.entry.FailureReason = failClientProtocol
+		g.refuse(w, x, http.StatusMisdirectedRequest, http.StatusText(http.StatusMisdirectedRequest))
+		g.finish(w, x)
+		return
+	}
 	if !g.authorize(w, x) {
 		return
 	}

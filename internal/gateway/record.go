@@ -211,7 +211,7 @@ func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
 	}
 	e.Account, e.Service, e.Network = x.service.Account, x.service.ARN, x.network.ARN
 	e.Action, e.Resource = invoke, x.resource
-	if x.asked() {
+	if x.asked() && (x.decided || x.signatureErr != nil) {
 		e.Signature = x.explainSignature(verifier)
 	}
 	if x.authenticated {

@@ -361,3 +361,57 @@ func (c channelWriter) Write(line []byte) (int, error) {
 	c <- string(line)
 	return len(line), nil
 }
+
+// TestMisdirected: a request over TLS is for the name that the client has seen a
+// certificate of.
+func TestMisdirected(t *testing.T) {
+	other := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	w := newWorld(t, `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`, echo, func(g *Gateway) {
+		g.sockets.tls.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &other.TLS.Certificates[0], nil }
+	})
+	revision := w.update(t, func(tx *store.Tx) []error {
+		return []error{model.Listeners.Put(tx, scope.Key("svc-1", "listener-1"), &model.Listener{
+			Meta: meta("listener", "listener-1"), Service: "svc-1", Port: 80, Protocol: "HTTPS", DefaultAction: forwardTo("tg-1"),
+		})}
+	})
+	if err := w.publisher.WaitFor(t.Context(), revision); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		server, host string
+		want         int
+	}{
+		{"svc.test", "svc.test", 200},
+		{"svc.test", "SVC.test:443", 200},
+		{"svc.generated", "svc.generated", 200},
+		{"svc.generated", "svc.test", 421},
+		{"other.test", "svc.test", 421},
+		{"", "svc.test", 421},
+		{"svc.test", "other.test", 404},
+	} {
+		for _, two := range []bool{false, true} {
+			transport := &http.Transport{ForceAttemptHTTP2: two, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: test.server}}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+w.addr+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = test.host
+			answer, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if answer.StatusCode != test.want || (answer.ProtoMajor == 2) != two {
+				t.Errorf("host %q for server name %q: %s %s, want %d", test.host, test.server, answer.Proto, answer.Status, test.want)
+			}
+			if test.want != http.StatusMisdirectedRequest {
+				continue
+			}
+			e, ok := w.gateway.cfg.Recorder.Explain(answer.Header.Get(headerDecisionID), scope.Account, nil)
+			if !ok || e.Service == "" || e.Status != test.want || e.Decision != nil || e.Signature.State != "not checked" {
+				t.Errorf("explained as %+v", e)
+			}
+		}
+	}
+}
