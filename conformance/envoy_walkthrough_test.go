@@ -1,0 +1,287 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// The tests here are walk-throughs of aws-app-mesh-examples, made anew: what they
+// build and what they say must come of it.
+
+// TestWalkUserGuide is the service of App Mesh's user guide: serviceA calls serviceB,
+// whose versions share by weights; then all goes to the second, and nobody sees it
+// happen.
+func TestWalkUserGuide(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "app1", 20)
+	a, v1, v2 := f.address(), f.address(), f.address()
+	f.node("serviceBv1", listen(v1, "http", 8080, ""))
+	f.node("serviceBv2", listen(v2, "http", 8080, ""))
+	f.router("serviceB", "http", 8080)
+	weights := func(one, two int) string {
+		return fmt.Sprintf(`{"httpRoute":{"match":{"prefix":"/"},"action":{"weightedTargets":[{"virtualNode":"serviceBv1","weight":%d},{"virtualNode":"serviceBv2","weight":%d}]}}}`, one, two)
+	}
+	f.route("serviceB", "toServiceB", weights(2, 1))
+	f.service("serviceb.apps.local", "serviceB", "")
+	f.node("serviceA", listen(a, "http", 8080, "", backends("serviceb.apps.local")))
+	f.unsigned("virtualNode", "serviceA")
+	one := f.machine("serviceBv1", v1, 8080, nil)
+	f.machine("serviceBv2", v2, 8080, nil)
+	f.machine("serviceA", a, 8080, nil)
+	url := "http://" + a + ":15001/x"
+	reaches(t, 200, "serviceB", url, "serviceb.apps.local")
+	if got := share(t, 90, url, "serviceb.apps.local"); got["serviceBv1"] < 40 || got["serviceBv2"] < 12 || len(got) != 2 {
+		t.Errorf("2:1 is %v", got)
+	}
+	if status, _ := call(t, url, "unknown.apps.local"); status != 404 {
+		t.Errorf("a virtual service that is no backend: %d", status)
+	}
+	// The shift, under load.
+	var failed, calls atomic.Int64
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				calls.Add(1)
+				if status, body := call(t, url, "serviceb.apps.local"); status != 200 {
+					failed.Add(1)
+					t.Logf("%d %s", status, body)
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		f.updateRoute("serviceB", "toServiceB", weights(i%2, 1))
+	}
+	f.updateRoute("serviceB", "toServiceB", `{"httpRoute":{"match":{"prefix":"/"},"action":{"weightedTargets":[{"virtualNode":"serviceBv2","weight":1}]}}}`)
+	eventually(t, "all goes to the second", func() bool { return share(t, 10, url, "serviceb.apps.local")["serviceBv2"] == 10 })
+	close(stop)
+	wg.Wait()
+	if failed.Load() > 0 {
+		t.Errorf("%d of %d calls failed while the configuration changed", failed.Load(), calls.Load())
+	}
+	if one.stat("cluster.cds_ingress_app1_serviceBv1_http_8080.upstream_rq_200") == 0 {
+		t.Error("the Envoy of serviceBv1 has not counted what it passed on, under App Mesh's name")
+	}
+}
+
+// TestWalkIngressGateway is howto-ingress-gateway, and the rewrites of
+// howto-match-and-rewrite-at-ingress.
+func TestWalkIngressGateway(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "ingress", 21)
+	edge := f.address()
+	colors := map[string][]string{"1": {"white", "blue"}, "2": {"black", "red"}}
+	for n, names := range colors {
+		var targets string
+		for i, name := range names {
+			address := f.address()
+			f.node(name, listen(address, "http", 9080, ""))
+			f.machine(name, address, 9080, nil)
+			if i > 0 {
+				targets += ","
+			}
+			targets += `{"virtualNode":"` + name + `","weight":1}`
+		}
+		f.router("color"+n, "http", 9080)
+		f.route("color"+n, "tell", `{"httpRoute":{"match":{"prefix":"/tell"},"action":{"weightedTargets":[`+targets+`]}}}`)
+		f.service("color"+n+".local", "color"+n, "")
+	}
+	f.gateway("edge", `{"listeners":[{"portMapping":{"port":9080,"protocol":"http"}}]}`)
+	to := func(service, match, rewrite string) string {
+		return `{"httpRoute":{"match":{` + match + `},"action":{"target":{"virtualService":{"virtualServiceName":"` + service + `"}}` + rewrite + `}}}`
+	}
+	f.gatewayRoute("edge", "color1", to("color1.local", `"prefix":"/color1"`, ""))
+	f.gatewayRoute("edge", "color2", to("color2.local", `"prefix":"/color2"`, ""))
+	f.unsigned("virtualGateway", "edge")
+	e := f.connect("virtualGateway", "edge", edge, "")
+	url := "http://" + edge + ":9080"
+	reaches(t, 200, "", url+"/color1/tell", "any")
+	for n, names := range colors {
+		got := share(t, 60, url+"/color"+n+"/tell", "any")
+		if got[names[0]] < 12 || got[names[1]] < 12 || len(got) != 2 {
+			t.Errorf("color %s: %v", n, got)
+		}
+	}
+	for _, path := range []string{"/color1", "/nothing"} {
+		if status, _ := call(t, url+path, "any"); status != 404 {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	if e.stat("http.ingress.downstream_rq_2xx") == 0 || e.stat("http.egress.downstream_rq_2xx") == 0 {
+		t.Error("a virtual gateway's requests are counted at its way in and its way to itself")
+	}
+
+	f.gatewayRoute("edge", "host", to("color1.local", `"prefix":"/","hostname":{"exact":"www.example.com"}`, ""))
+	reaches(t, 200, "", url+"/tell", "www.example.com")
+	if status, _ := call(t, url+"/tell", "www.example.org"); status != 404 {
+		t.Errorf("another host: %d", status)
+	}
+	f.gatewayRoute("edge", "kept", to("color2.local", `"prefix":"/tell/"`, `,"rewrite":{"prefix":{"defaultPrefix":"DISABLED"}}`))
+	reaches(t, 200, "", url+"/tell/x", "any")
+	f.gatewayRoute("edge", "query", to("color2.local", `"prefix":"/maroon/","queryParameters":[{"name":"fishes","match":{"exact":"nemo"}}]`, `,"rewrite":{"prefix":{"value":"/tell/"}}`))
+	reaches(t, 200, "", url+"/maroon/x?fishes=nemo", "any")
+	if status, _ := call(t, url+"/maroon/x", "any"); status != 404 {
+		t.Errorf("without the query: %d", status)
+	}
+}
+
+// TestWalkHeaders is howto-http-headers: priorities, and every way to match a header.
+func TestWalkHeaders(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "headers", 22)
+	front := f.address()
+	f.router("color", "http", 8080)
+	node := func(name string) {
+		address := f.address()
+		f.node(name, listen(address, "http", 8080, ""))
+		app := f.address()
+		serveHTTP(t, app+":8080", name, nil)
+		f.connect("virtualNode", name, address, app)
+	}
+	for _, name := range []string{"green", "red", "blue", "yellow", "white"} {
+		node(name)
+	}
+	route := func(name string, priority int, match string) string {
+		return fmt.Sprintf(`{"priority":%d,"httpRoute":{"match":{"prefix":"/"%s},"action":{"weightedTargets":[{"virtualNode":%q,"weight":1}]}}}`, priority, match, name)
+	}
+	header := func(match string) string { return `,"headers":[{"name":"color_header"` + match + `}]` }
+	f.route("color", "green", route("green", 2, header(`,"match":{"regex":"redor.*"}`)))
+	f.route("color", "red", route("red", 5, header(`,"match":{"prefix":"redorgreen"}`)))
+	f.route("color", "blue", route("blue", 900, header(`,"match":{"range":{"start":100,"end":150}}`)))
+	f.route("color", "yellow", route("yellow", 990, header(``)))
+	f.route("color", "white", route("white", 995, `,"method":"GET"`))
+	f.service("color.local", "color", "")
+	f.node("front", listen(front, "http", 8080, "", backends("color.local")))
+	f.unsigned("virtualNode", "front")
+	f.machine("front", front, 8080, nil)
+	url := "http://" + front + ":15001/"
+	reaches(t, 200, "white", url, "color.local")
+	for value, want := range map[string]string{"redorgreencolor": "green", "149": "blue", "150": "yellow", "99": "yellow", "x": "yellow"} {
+		if status, body := call(t, url, "color.local", "color_header", value); status != 200 || body[:len(want)] != want {
+			t.Errorf("color_header %s: %d %s, want %s", value, status, body, want)
+		}
+	}
+	f.updateRoute("color", "red", route("red", 1, header(`,"match":{"prefix":"redorgreen"}`)))
+	reaches(t, 200, "red", url, "color.local", "color_header", "redorgreencolor")
+}
+
+// TestWalkRetriesAndTimeouts is howto-http-retries and howto-timeout-policy, quicker.
+func TestWalkRetriesAndTimeouts(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "retries", 23)
+	front, color := f.address(), f.address()
+	f.node("color", listen(color, "http", 8080, ""))
+	var first sync.Map
+	f.machine("color", color, 8080, func(w http.ResponseWriter, r *http.Request) {
+		if ms, err := strconv.Atoi(r.Header.Get("fault-ms")); err == nil {
+			at, _ := first.LoadOrStore(r.Header.Get("id"), time.Now())
+			if time.Since(at.(time.Time)) < time.Duration(ms)*time.Millisecond {
+				w.WriteHeader(503)
+				return
+			}
+		}
+		if ms, err := strconv.Atoi(r.Header.Get("latency-ms")); err == nil {
+			select {
+			case <-time.After(time.Duration(ms) * time.Millisecond):
+			case <-r.Context().Done():
+			}
+		}
+		fmt.Fprint(w, "color")
+	})
+	route := func(more string) string {
+		return `{"httpRoute":{"match":{"prefix":"/"},"action":{"weightedTargets":[{"virtualNode":"color","weight":1}]}` + more + `}}`
+	}
+	f.router("color", "http", 8080)
+	f.route("color", "all", route(""))
+	f.service("color.local", "color", "")
+	f.node("front", listen(front, "http", 8080, "", backends("color.local")))
+	f.unsigned("virtualNode", "front")
+	e := f.machine("front", front, 8080, nil)
+	url := "http://" + front + ":15001/"
+	reaches(t, 200, "color", url, "color.local")
+	// The default policy tries twice more at once: enough for a short fault.
+	if status, _ := call(t, url, "color.local", "id", "long", "fault-ms", "1500"); status != 503 {
+		t.Errorf("a long fault without a policy: %d", status)
+	}
+	f.updateRoute("color", "all", route(`,"retryPolicy":{"maxRetries":10,"perRetryTimeout":{"unit":"ms","value":500},"httpRetryEvents":["server-error"]}`))
+	retries := "cluster.cds_egress_retries_color_http_8080.upstream_rq_retry"
+	before := e.stat(retries)
+	n := 0
+	eventually(t, "retries pass a fault", func() bool {
+		n++
+		status, _ := call(t, url, "color.local", "id", fmt.Sprint("again", n), "fault-ms", "300")
+		return status == 200
+	})
+	if got := e.stat(retries) - before; got < 3 {
+		t.Errorf("%d retries", got)
+	}
+	dump := e.ask("/config_dump?resource=dynamic_route_configs")
+	mustContain(t, "the routes", dump, `"num_retries": 10`, "envoy.retry_host_predicates.previous_hosts", `"host_selection_retry_max_attempts": "5"`)
+
+	timeout := func(ms int) string {
+		return fmt.Sprintf(`,"timeout":{"http":{"perRequest":{"unit":"ms","value":%d}}}`, ms)
+	}
+	f.updateRoute("color", "all", route(timeout(500)))
+	reaches(t, 504, "upstream request timeout", url, "color.local", "latency-ms", "1500")
+	f.updateRoute("color", "all", route(timeout(4000)))
+	reaches(t, 200, "color", url, "color.local", "latency-ms", "1000")
+	// The listener of the called node has a timeout too.
+	f.updateNode("color", listen(color, "http", 8080, timeout(500)))
+	reaches(t, 504, "upstream request timeout", url, "color.local", "latency-ms", "1000")
+}
+
+// TestWalkMultipleListeners is howto-multiple-listeners.
+func TestWalkMultipleListeners(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "several", 24)
+	edge, food, color := f.address(), f.address(), f.address()
+	f.node("food", `{"serviceDiscovery":{"dns":{"hostname":"`+food+`"}},"listeners":[{"portMapping":{"port":5555,"protocol":"http"}},{"portMapping":{"port":6666,"protocol":"http"}}]}`)
+	f.node("color", listen(color, "http", 7777, ""))
+	f.router("food", "http", 3333, 4444)
+	for _, r := range []struct {
+		name       string
+		from, port int
+	}{{"fruit", 3333, 5555}, {"vegetable", 4444, 6666}} {
+		f.route("food", r.name, fmt.Sprintf(`{"httpRoute":{"match":{"port":%d},"action":{"weightedTargets":[{"virtualNode":"food","weight":1,"port":%d}]}}}`, r.from, r.port))
+	}
+	f.service("food.local", "food", "")
+	f.service("color.local", "", "color")
+	f.gateway("edge", `{"listeners":[{"portMapping":{"port":1111,"protocol":"http"}},{"portMapping":{"port":2222,"protocol":"http"}}]}`)
+	entry := func(match, service string, port int) string {
+		return fmt.Sprintf(`{"httpRoute":{"match":{%s},"action":{"target":{"virtualService":{"virtualServiceName":%q},"port":%d}}}}`, match, service, port)
+	}
+	f.gatewayRoute("edge", "fruit", entry(`"port":1111,"prefix":"/fruit"`, "food.local", 3333))
+	f.gatewayRoute("edge", "vegetable", entry(`"port":1111,"prefix":"/vegetable"`, "food.local", 4444))
+	f.gatewayRoute("edge", "color", entry(`"port":2222`, "color.local", 7777))
+	f.unsigned("virtualGateway", "edge")
+	app := f.address()
+	serveHTTP(t, app+":5555", "fruit", nil)
+	serveHTTP(t, app+":6666", "vegetable", nil)
+	f.connect("virtualNode", "food", food, app)
+	f.machine("color", color, 7777, nil)
+	e := f.connect("virtualGateway", "edge", edge, "")
+	reaches(t, 200, "fruit", "http://"+edge+":1111/fruit", "any")
+	reaches(t, 200, "vegetable", "http://"+edge+":1111/vegetable", "any")
+	reaches(t, 200, "color", "http://"+edge+":2222/", "any")
+	reaches(t, 200, "color", "http://"+edge+":2222/fruit", "any")
+	if status, _ := call(t, "http://"+edge+":1111/", "any"); status != 404 {
+		t.Errorf("nothing matches on the first listener: %d", status)
+	}
+	if e.stat("http.ingress.http.1111.downstream_rq_2xx") == 0 {
+		t.Error("each listener counts under its own prefix")
+	}
+}
