@@ -40,6 +40,12 @@ func newFleet(t *testing.T, mesh string, net int) *fleet {
 	in := start(t, "--proxy-authorization", "required")
 	f := &fleet{installation: in, t: t, admin: in.administrator(account), mesh: mesh, net: net}
 	f.put("", `{"meshName":"`+mesh+`"}`)
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _, _ := f.command(f.admin, binary, "proxies", "--data-dir", f.dir)
+			t.Logf("latchwork proxies:\n%s", out)
+		}
+	})
 	return f
 }
 

@@ -232,15 +232,13 @@ func TestWalkRetriesAndTimeouts(t *testing.T) {
 	dump := e.ask("/config_dump?resource=dynamic_route_configs")
 	mustContain(t, "the routes", dump, `"num_retries": 10`, "envoy.retry_host_predicates.previous_hosts", `"host_selection_retry_max_attempts": "5"`)
 
-	timeout := func(ms int) string {
-		return fmt.Sprintf(`,"timeout":{"http":{"perRequest":{"unit":"ms","value":%d}}}`, ms)
-	}
-	f.updateRoute("color", "all", route(timeout(500)))
+	timeout := func(ms int) string { return fmt.Sprintf(`{"perRequest":{"unit":"ms","value":%d}}`, ms) }
+	f.updateRoute("color", "all", route(`,"timeout":`+timeout(500)))
 	reaches(t, 504, "upstream request timeout", url, "color.local", "latency-ms", "1500")
-	f.updateRoute("color", "all", route(timeout(4000)))
+	f.updateRoute("color", "all", route(`,"timeout":`+timeout(4000)))
 	reaches(t, 200, "color", url, "color.local", "latency-ms", "1000")
 	// The listener of the called node has a timeout too.
-	f.updateNode("color", listen(color, "http", 8080, timeout(500)))
+	f.updateNode("color", listen(color, "http", 8080, `,"timeout":{"http":`+timeout(500)+`}`))
 	reaches(t, 504, "upstream request timeout", url, "color.local", "latency-ms", "1000")
 }
 
@@ -284,4 +282,109 @@ func TestWalkMultipleListeners(t *testing.T) {
 	if e.stat("http.ingress.http.1111.downstream_rq_2xx") == 0 {
 		t.Error("each listener counts under its own prefix")
 	}
+}
+
+// TestWalkTLS is howto-tls-file-provided and howto-mutual-tls-file-provided: a client
+// that validates nothing, one that trusts one authority, and one that has to show
+// who it is.
+func TestWalkTLS(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "tls", 25)
+	dir := t.TempDir()
+	one, two := newAuthority(t, dir, "ca1"), newAuthority(t, dir, "ca2")
+	front, white, green := f.address(), f.address(), f.address()
+	one.issue("white", "white.local")
+	two.issue("green", "green.local")
+	one.issue("front", "front.local")
+	file := func(name string) string {
+		return `{"file":{"certificateChain":"` + dir + "/" + name + `.pem","privateKey":"` + dir + "/" + name + `.key"}}`
+	}
+	strict := func(name, more string) string {
+		return `,"tls":{"mode":"STRICT","certificate":` + file(name) + more + `}`
+	}
+	f.node("white", listen(white, "http", 8080, strict("white", "")))
+	f.node("green", listen(green, "http", 8080, strict("green", "")))
+	f.router("color", "http", 8080)
+	f.route("color", "all", `{"httpRoute":{"match":{"prefix":"/"},"action":{"weightedTargets":[{"virtualNode":"white","weight":1},{"virtualNode":"green","weight":1}]}}}`)
+	f.service("color.local", "color", "")
+	client := func(policy string) string {
+		if policy != "" {
+			policy = `,"backendDefaults":{"clientPolicy":{"tls":` + policy + `}}`
+		}
+		return `{"serviceDiscovery":{"dns":{"hostname":"` + front + `"}},"listeners":[{"portMapping":{"port":8080,"protocol":"http"}}],` + backends("color.local") + policy + `}`
+	}
+	f.node("front", client(""))
+	f.unsigned("virtualNode", "front")
+	server := f.machine("white", white, 8080, nil)
+	f.machine("green", green, 8080, nil)
+	e := f.machine("front", front, 8080, nil)
+	url := "http://" + front + ":15001/"
+	both := func(what string) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			got := share(t, 20, url, "color.local")
+			return got["white"] > 0 && got["green"] > 0 && got["white"]+got["green"] == 20
+		})
+	}
+	both("without validation both are reached")
+	if server.stat("listener.0.0.0.0_15000.ssl.handshake") == 0 {
+		t.Error("no handshake is counted")
+	}
+	names := `,"subjectAlternativeNames":{"match":{"exact":["white.local","green.local"]}}`
+	trust := func(ca, names, more string) string {
+		return `{"validation":{"trust":{"file":{"certificateChain":"` + dir + "/" + ca + `.pem"}}` + names + `}` + more + `}`
+	}
+	f.updateNode("front", client(trust("ca1", names, "")))
+	eventually(t, "with the first authority the second node fails", func() bool {
+		got := share(t, 20, url, "color.local")
+		return got["white"] > 0 && got["503"] > 0 && got["green"] == 0
+	})
+	if e.stat("cluster.cds_egress_tls_green_http_8080.ssl.fail_verify_error") == 0 {
+		t.Error("no failed verification is counted")
+	}
+	one.bundle("both", two)
+	f.updateNode("front", client(trust("both", names, "")))
+	both("with both authorities both are reached")
+	f.updateNode("front", client(trust("both", `,"subjectAlternativeNames":{"match":{"exact":["another.local"]}}`, "")))
+	eventually(t, "another name is refused", func() bool { return share(t, 10, url, "color.local")["503"] == 10 })
+	if e.stat("cluster.cds_egress_tls_white_http_8080.ssl.fail_verify_san") == 0 {
+		t.Error("no name that fails is counted")
+	}
+	// The server asks for a certificate.
+	f.updateNode("front", client(trust("both", names, "")))
+	both("the names are right again")
+	f.updateNode("white", listen(white, "http", 8080, strict("white", `,"validation":{"trust":{"file":{"certificateChain":"`+dir+`/ca1.pem"}},"subjectAlternativeNames":{"match":{"exact":["front.local"]}}}`)))
+	eventually(t, "without a certificate the client is refused", func() bool {
+		got := share(t, 20, url, "color.local")
+		return got["white"] == 0 && got["503"] > 0
+	})
+	eventually(t, "a client without a certificate is counted", func() bool { return server.stat("listener.0.0.0.0_15000.ssl.fail_verify_no_cert") > 0 })
+	f.updateNode("front", client(trust("both", names, `,"certificate":`+file("front"))))
+	both("with a certificate the client is let in")
+}
+
+// TestWalkIssued: certificates of AWS Certificate Manager are issued by the
+// installation's own authority, to whoever may have them.
+func TestWalkIssued(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "acm", 26)
+	front, color := f.address(), f.address()
+	certificate := "arn:aws:acm:" + region + ":" + account + ":certificate/12345678-1234-1234-1234-123456789012"
+	authority := "arn:aws:acm-pca:" + region + ":" + account + ":certificate-authority/12345678-1234-1234-1234-123456789012"
+	f.node("color", listen(color, "http", 8080, `,"tls":{"mode":"STRICT","certificate":{"acm":{"certificateArn":"`+certificate+`"}}}`))
+	f.service("color.local", "", "color")
+	f.node("front", listen(front, "http", 8080, "", backends("color.local"),
+		`"backendDefaults":{"clientPolicy":{"tls":{"validation":{"trust":{"acm":{"certificateAuthorityArns":["`+authority+`"]}}}}}}`))
+	app := f.address()
+	serveHTTP(t, app+":8080", "color", nil)
+	server := f.connect("virtualNode", "color", color, app, `{"Effect":"Allow","Action":"acm:ExportCertificate","Resource":"`+certificate+`"}`)
+	f.connect("virtualNode", "front", front, f.address(), `{"Effect":"Allow","Action":"acm-pca:GetCertificateAuthorityCertificate","Resource":"`+authority+`"}`)
+	reaches(t, 200, "color", "http://"+front+":15001/", "color.local")
+	if server.stat("listener.0.0.0.0_15000.ssl.handshake") == 0 {
+		t.Error("no handshake is counted")
+	}
+	// The permission to read the endpoint is not one to have its certificate.
+	f.aws(f.admin, "iam", "put-role-policy", "--role-name", "acm-color", "--policy-name", "envoy", "--policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"appmesh:StreamAggregatedResources","Resource":"*"}]}`)
+	server.says("closed: 7, Unauthorized to perform acm:ExportCertificate for " + certificate + ".")
 }
