@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -145,6 +146,15 @@ func (f *apiFlags) create(e *env, in map[string]any, output string) (*binding, *
 
 func export(e *env, name, value string) { fmt.Fprintf(e.stdout, "export %s='%s'\n", name, value) }
 
+// bindings lists those of the account and region.
+func (c *client) bindings(ctx context.Context) ([]binding, error) {
+	var out struct {
+		Bindings []binding `json:"bindings"`
+	}
+	err := c.rest(ctx, "latchwork", http.MethodGet, bindingsPath, nil, &out)
+	return out.Bindings, err
+}
+
 type listBindingsCommand struct {
 	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
 	apiFlags
@@ -155,18 +165,16 @@ func (c *listBindingsCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	var out struct {
-		Bindings []binding `json:"bindings"`
-	}
-	if err := client.rest(e.ctx, "latchwork", http.MethodGet, bindingsPath, nil, &out); err != nil {
+	bindings, err := client.bindings(e.ctx)
+	if err != nil {
 		return err
 	}
 	if c.Output == "json" {
-		return e.json(out.Bindings)
+		return e.json(bindings)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tKIND\tROLE OR PROFILE\tWORKLOAD")
-	for _, b := range out.Bindings {
+	for _, b := range bindings {
 		workload := b.Address
 		if b.Issuer != "" {
 			workload = b.Namespace + "/" + b.ServiceAccount + " of " + b.Issuer

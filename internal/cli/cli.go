@@ -59,6 +59,7 @@ type commands struct {
 	Mesh    meshCommands    `cmd:"" help:"Share meshes with other accounts."`
 	Envoy   envoyCommands   `cmd:"" help:"Connect an Envoy to the mesh."`
 	Agent   agentCommand    `cmd:"" help:"Sign for an Envoy of any version: give it its configuration on a local socket."`
+	Confirm confirmCommands `cmd:"" help:"Confirm that what hosts an Envoy may read the configuration of its mesh endpoint, or tell why not. Exit codes: 0 allowed, 1 denied, 2 cannot be determined."`
 	Policy  policyCommands  `cmd:"" help:"Check policies."`
 	Proxies proxiesCommand  `cmd:"" help:"List the Envoys that are connected and those that were refused, and why."`
 	Wait    waitCommand     `cmd:"" help:"Wait until every Envoy that is connected has acknowledged its newest configuration."`

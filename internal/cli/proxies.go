@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,11 +38,16 @@ func (q *proxyQuery) ask(e *env) (*proxyList, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newClient(info, credentials).proxies(e.ctx, q.Resource)
+}
+
+// proxies lists those of a mesh endpoint, or all.
+func (c *client) proxies(ctx context.Context, resource string) (*proxyList, error) {
 	var out struct {
 		Connected string `json:"connected"`
 		Refused   string `json:"refused"`
 	}
-	if err := newClient(info, credentials).rest(e.ctx, "latchwork", "GET", "/latchwork/proxies", nil, &out); err != nil {
+	if err := c.rest(ctx, "latchwork", "GET", "/latchwork/proxies", nil, &out); err != nil {
 		return nil, err
 	}
 	list := &proxyList{}
@@ -51,9 +57,9 @@ func (q *proxyQuery) ask(e *env) (*proxyList, error) {
 	if err := json.Unmarshal([]byte(out.Refused), &list.Refused); err != nil {
 		return nil, err
 	}
-	if q.Resource != "" {
-		list.Connected = slices.DeleteFunc(list.Connected, func(p xds.Proxy) bool { return p.Endpoint != q.Resource })
-		list.Refused = slices.DeleteFunc(list.Refused, func(a xds.Attempt) bool { return a.Endpoint != q.Resource })
+	if resource != "" {
+		list.Connected = slices.DeleteFunc(list.Connected, func(p xds.Proxy) bool { return p.Endpoint != resource })
+		list.Refused = slices.DeleteFunc(list.Refused, func(a xds.Attempt) bool { return a.Endpoint != resource })
 	}
 	return list, nil
 }
