@@ -27,6 +27,9 @@ const (
 func (c *Call) faultAnswer(e *fault.Error) answer {
 	s := c.Service
 	code, status := s.translate(c.Operation, e)
+	if s.Protocol == JSON {
+		return s.rpcFault(code, status, e, c.Request)
+	}
 	if s.Protocol == RESTJSON {
 		return answer{status: status, code: code, contentType: typeJSON, body: s.encodeJSONFault(code, e)}
 	}
@@ -101,8 +104,11 @@ func (a *API) send(w http.ResponseWriter, call *Call, ans answer) {
 	h := w.Header()
 	h.Set("x-amzn-RequestId", call.RequestID)
 	h.Set("Date", a.cfg.Clock().UTC().Format(http.TimeFormat))
-	if ans.code != "" && call.Service.Protocol == RESTJSON {
+	if ans.code != "" && (call.Service.Protocol == RESTJSON || call.Service.Protocol == JSON) {
 		h.Set("x-amzn-ErrorType", ans.code)
+	}
+	if ans.contentType == typeCBOR {
+		h.Set("smithy-protocol", protocolCBOR)
 	}
 	if ans.status == http.StatusNoContent {
 		w.WriteHeader(ans.status)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/wire"
 )
 
@@ -55,13 +56,15 @@ func (codecHandler) Echo()  {}
 func (codecHandler) Epoch() {}
 func (codecHandler) Lists() {}
 func (codecHandler) None()  {}
+func (codecHandler) Fail()  {}
 
 // codecBinding is a service whose Echo records its input and answers with out.
 func codecBinding(protocol awsapi.Protocol, got **everything, out *everything) awsapi.Binding {
 	service := &awsapi.Service{
-		Name: "codec", SigningName: "codec", Version: "1", Protocol: protocol,
+		Name: "codec", SigningName: "codec", Version: "1", Protocol: protocol, Target: "Codec_v1",
 		Namespace: "urn:codec", PercentEncoded: "Document",
 		Constraints: map[string]*awsapi.Constraint{},
+		Errors:      map[string]awsapi.ErrorShape{"InvalidInput": {Status: 400, Message: "Message"}, "InUse": {Status: 409, Members: []string{"Holder"}}},
 	}
 	uri := func(name string) string {
 		if protocol == awsapi.RESTJSON {
@@ -80,6 +83,10 @@ func codecBinding(protocol awsapi.Protocol, got **everything, out *everything) a
 			func(context.Context, *none) (*requiredOut, error) { return nil, nil }),
 		awsapi.Op(awsapi.Spec{Name: "None", Method: "POST", URI: uri("none"), Status: 204},
 			func(context.Context, *none) (*none, error) { return nil, nil }),
+		awsapi.Op(awsapi.Spec{Name: "Fail", Method: "POST", URI: uri("fail"), Status: 200, Errors: []string{"InUse"}},
+			func(context.Context, *none) (*none, error) {
+				return nil, &fault.Error{Code: "InUse", Message: "held \xff", Members: map[string]string{"Holder": "h", "Other": "o"}}
+			}),
 	}})
 }
 

@@ -142,9 +142,12 @@ type routed struct {
 
 func (t *routed) bind(input reflect.Value, in *inbound.Request, body []byte) error {
 	var e *fault.Error
-	if t.service.Protocol == RESTJSON {
+	switch t.service.Protocol {
+	case RESTJSON:
 		e = t.bindREST(input, t.labels, in.RawQuery(), body)
-	} else {
+	case JSON:
+		e = t.bindRPC(input, in, body)
+	default:
 		e = t.bindForm(input, t.form)
 	}
 	if e != nil {
@@ -181,6 +184,9 @@ func (a *API) read(call *Call, w http.ResponseWriter, r *http.Request) ([]byte, 
 // guess names the service that a request was probably meant for, where it does
 // not come to routing.
 func (a *API) guess(in *inbound.Request) *Service {
+	if target, _, ok := rpcTarget(in); ok {
+		return a.router.serviceOfTarget(target)
+	}
 	if isQuery(in) {
 		return unknownQuery
 	}
@@ -202,6 +208,9 @@ func isQuery(in *inbound.Request) bool {
 
 func (a *API) route(call *Call, body []byte) (*routed, error) {
 	in := call.Request
+	if target, operation, ok := rpcTarget(in); ok {
+		return a.routeRPC(call, target, operation)
+	}
 	if isQuery(in) {
 		return a.routeQuery(call, body)
 	}
@@ -216,6 +225,17 @@ func (a *API) route(call *Call, body []byte) (*routed, error) {
 	}
 	call.Service, call.Operation = b.service, b.op
 	return &routed{bound: b, labels: labels}, nil
+}
+
+// routeRPC finds the operation by the service's and its own name.
+func (a *API) routeRPC(call *Call, target, operation string) (*routed, error) {
+	call.Service = a.router.serviceOfTarget(target)
+	b := a.router.targets[target][operation]
+	if b == nil || call.Request.Method != http.MethodPost {
+		return nil, call.Service.fault(unknownOperation, "no operation is called by %s %s.%s", shorten(call.Request.Method), shorten(target), shorten(operation))
+	}
+	call.Operation = b.op
+	return &routed{bound: b}, nil
 }
 
 // routeQuery finds the operation by Version and Action. The credential scope
@@ -298,6 +318,8 @@ func (a *API) call(ctx context.Context, call *Call, b *bound, input reflect.Valu
 		switch {
 		case b.service.Protocol == RESTJSON:
 			return b.encodeREST(output)
+		case b.service.Protocol == JSON:
+			return b.encodeRPC(output, call.Request)
 		case call.inJSON():
 			return b.encodeQueryJSON(output, call.RequestID)
 		default:
@@ -322,8 +344,11 @@ func (a *API) call(ctx context.Context, call *Call, b *bound, input reflect.Valu
 		return answer{}, err
 	}
 	contentType := typeXML
-	if b.service.Protocol == RESTJSON || call.inJSON() {
+	switch {
+	case b.service.Protocol == RESTJSON || call.inJSON():
 		contentType = typeJSON
+	case b.service.Protocol == JSON:
+		contentType = rpcType(call.Request)
 	}
 	return answer{status: b.op.Status, contentType: contentType, body: body}, nil
 }

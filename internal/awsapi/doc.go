@@ -1,6 +1,6 @@
 // Package awsapi makes AWS APIs out of generated tables and plain Go methods.
-// It knows the protocols (REST-JSON, Query, EC2 Query) and the order in which a
-// call is handled; it knows no AWS service.
+// It knows the protocols (REST-JSON, Query, EC2 Query, and JSON with its twin in
+// CBOR) and the order in which a call is handled; it knows no AWS service.
 //
 // One request goes through these steps, always in this order:
 //

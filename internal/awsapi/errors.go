@@ -110,6 +110,11 @@ func (c *condition) names(p Protocol) ([]string, int) {
 		return c.query, c.queryStatus
 	case EC2Query:
 		return c.ec2, c.ec2Status
+	case JSON:
+		if c == invalid {
+			return []string{"InvalidInput", "ValidationException"}, c.restStatus
+		}
+		fallthrough
 	default:
 		return c.rest, c.restStatus
 	}

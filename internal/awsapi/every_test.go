@@ -18,7 +18,10 @@ func send(h *harness, b *awsapi.Binding, op *awsapi.Operation, label func(name s
 	if op.Unsigned {
 		service = ""
 	}
-	if b.Service.Protocol != awsapi.RESTJSON {
+	switch b.Service.Protocol {
+	case awsapi.JSON:
+		return h.do("POST", "/", service, "application/x-amz-json-1.1", "{}", "X-Amz-Target", b.Service.Target+"."+op.Name)
+	case awsapi.Query, awsapi.EC2Query:
 		return h.do("POST", "/", service, formType, "Action="+op.Name+"&Version="+b.Service.Version)
 	}
 	segments := strings.Split(op.URI, "/")
@@ -86,6 +89,7 @@ func TestEveryEmptyRequestIsAnsweredInShape(t *testing.T) {
 	codes := map[string]string{
 		"vpc-lattice": "ValidationException", "appmesh": "BadRequestException",
 		"iam": "ValidationError", "sts": "ValidationError", "ec2": "MissingParameter",
+		"servicediscovery": "InvalidInput",
 	}
 	for _, b := range everyBinding() {
 		for _, op := range b.Operations {
@@ -130,6 +134,16 @@ func requires(input any) bool {
 // codeOf reads an error's code the way that SDKs do.
 func codeOf(t *testing.T, s *awsapi.Service, w *httptest.ResponseRecorder) string {
 	t.Helper()
+	if s.Protocol == awsapi.JSON {
+		var body struct {
+			Type    string `json:"__type"`
+			Message string // in any case
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Message == "" {
+			t.Errorf("error body %q: %v", w.Body, err)
+		}
+		return body.Type
+	}
 	if s.Protocol == awsapi.RESTJSON {
 		var body struct {
 			Message string `json:"message"`

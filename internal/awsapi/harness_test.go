@@ -19,6 +19,7 @@ import (
 	"github.com/latchwork/latchwork/internal/wire/appmesh"
 	"github.com/latchwork/latchwork/internal/wire/ec2"
 	"github.com/latchwork/latchwork/internal/wire/iam"
+	"github.com/latchwork/latchwork/internal/wire/servicediscovery"
 	"github.com/latchwork/latchwork/internal/wire/sts"
 	"github.com/latchwork/latchwork/internal/wire/vpclattice"
 )
@@ -106,7 +107,8 @@ func newHarness(t testing.TB, authorize authorizeFunc, mutate func(*awsapi.Confi
 }
 
 // do sends one request, signed in name for the service unless service is "".
-func (h *harness) do(method, target, service, contentType, body string) *httptest.ResponseRecorder {
+// Headers are names and values in turn.
+func (h *harness) do(method, target, service, contentType, body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://api.example/", strings.NewReader(body))
 	r.RequestURI = target
 	if service != "" {
@@ -114,6 +116,9 @@ func (h *harness) do(method, target, service, contentType, body string) *httptes
 	}
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -140,6 +145,7 @@ type (
 	everyIAM     struct{ iam.Handler }
 	everySTS     struct{ sts.Handler }
 	everyEC2     struct{ ec2.Handler }
+	everyMap     struct{ servicediscovery.Handler }
 )
 
 // exempt is an access table that asks no permission for any operation.
@@ -160,6 +166,7 @@ func everyBinding() []awsapi.Binding {
 		exempt(iam.Bind(everyIAM{iam.Unimplemented{}}, nil)),
 		exempt(sts.Bind(everySTS{sts.Unimplemented{}}, nil)),
 		exempt(ec2.Bind(everyEC2{ec2.Unimplemented{}}, nil)),
+		exempt(servicediscovery.Bind(everyMap{servicediscovery.Unimplemented{}}, nil)),
 	}
 }
 

@@ -28,6 +28,8 @@ type router struct {
 	// actions holds the operations of the query protocols by version and name.
 	actions  map[string]map[string]*bound
 	versions map[string]*Service
+	// targets holds the operations of the protocol JSON by target and name.
+	targets map[string]map[string]*bound
 }
 
 // node is one segment of the REST path templates.
@@ -42,11 +44,24 @@ func newRouter() *router {
 		services: map[string]*Service{},
 		actions:  map[string]map[string]*bound{},
 		versions: map[string]*Service{},
+		targets:  map[string]map[string]*bound{},
 	}
 }
 
 func (r *router) add(b *bound) error {
-	if b.service.Protocol != RESTJSON {
+	switch b.service.Protocol {
+	case JSON:
+		operations := r.targets[b.service.Target]
+		if operations == nil {
+			operations = map[string]*bound{}
+			r.targets[b.service.Target] = operations
+		}
+		if other := operations[b.op.Name]; other != nil {
+			return fmt.Errorf("services %s and %s share the target %s", other.service.Name, b.service.Name, b.service.Target)
+		}
+		operations[b.op.Name] = b
+		return nil
+	case Query, EC2Query:
 		version := b.service.Version
 		if owner := r.versions[version]; owner != nil && owner != b.service {
 			return fmt.Errorf("services %s and %s share the version %s", owner.Name, b.service.Name, version)
@@ -129,9 +144,18 @@ func (n *node) find(method string, segments, labels []string) (*bound, []string)
 // for, so that the answer still has a shape that SDKs read.
 var (
 	unknownREST = &Service{Name: "unknown", Protocol: RESTJSON}
+	unknownRPC  = &Service{Name: "unknown", Protocol: JSON}
 	// The namespace is the one that AWS's own front end uses.
 	unknownQuery = &Service{Name: "unknown", Protocol: Query, Namespace: "http://webservices.amazon.com/AWSFault/2005-15-09"}
 )
+
+// serviceOfTarget is the service that has a name in requests of the protocol JSON.
+func (r *router) serviceOfTarget(target string) *Service {
+	for _, b := range r.targets[target] {
+		return b.service
+	}
+	return unknownRPC
+}
 
 // serviceOf guesses which service a path without operation was meant for.
 func (r *router) serviceOf(path string) *Service {

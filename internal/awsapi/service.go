@@ -8,11 +8,12 @@ import (
 // Protocol says how a service's requests and answers look.
 type Protocol uint8
 
-// The protocols that the interface models name rest-json, query and ec2.
+// The protocols that the interface models name rest-json, query, ec2 and json.
 const (
 	RESTJSON Protocol = iota + 1
 	Query
 	EC2Query
+	JSON
 )
 
 // Service describes one AWS service. The generated wire packages hold one each;
@@ -25,6 +26,8 @@ type Service struct {
 	// Version is the API version; query protocols send it with each request.
 	Version  string
 	Protocol Protocol
+	// Target is the service's name in requests of the protocol JSON.
+	Target string
 	// Namespace is the XML namespace of answers (query protocols only).
 	Namespace string
 	// PercentEncoded names the string shape whose values are percent-encoded in
@@ -41,6 +44,8 @@ type ErrorShape struct {
 	Status int
 	// Members are the body's members beside the message.
 	Members []string
+	// Message is the name of the message's member where that is not "message".
+	Message string
 }
 
 // Spec is the modelled part of an operation.

@@ -36,6 +36,10 @@ type Error struct {
 	ServiceCode string
 	QuotaCode   string
 
+	// Members are further members of the error's shape by name, such as NamespaceId
+	// of Cloud Map's NamespaceAlreadyExists.
+	Members map[string]string
+
 	// Receiver says that the fault is ours (awsQuery's <Type>Receiver</Type>).
 	Receiver bool
 

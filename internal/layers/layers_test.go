@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"internal/fault", "internal/identity", "internal/policy"},
 	{
 		"internal/clock", "internal/inbound", "internal/inbound/httpin", "internal/wire", "internal/wire/appmesh",
-		"internal/wire/ec2", "internal/wire/iam", "internal/wire/sts", "internal/wire/vpclattice", "internal/awsapi",
+		"internal/wire/ec2", "internal/wire/iam", "internal/wire/servicediscovery", "internal/wire/sts", "internal/wire/vpclattice", "internal/awsapi",
 		"internal/sigv4", "internal/store", "internal/store/etcd", "internal/store/storetest",
 	},
 	{"internal/model", "internal/snapshot", "internal/authz", "internal/credential", "internal/oidc", "internal/audit", "internal/certs"},
@@ -38,23 +38,24 @@ var layers = [][]string{
 
 // peers are the imports within a layer; each says what for.
 var peers = map[string][]string{
-	"internal/policy":          {"internal/identity"}, // a request has a principal
-	"internal/inbound/httpin":  {"internal/inbound"},  // makes one
-	"internal/sigv4":           {"internal/inbound"},  // verifies one
-	"internal/awsapi":          {"internal/clock", "internal/inbound", "internal/inbound/httpin", "internal/wire"},
-	"internal/wire/appmesh":    {"internal/awsapi", "internal/wire"},
-	"internal/wire/ec2":        {"internal/awsapi", "internal/wire"},
-	"internal/wire/iam":        {"internal/awsapi", "internal/wire"},
-	"internal/wire/sts":        {"internal/awsapi", "internal/wire"},
-	"internal/wire/vpclattice": {"internal/awsapi", "internal/wire"},
-	"internal/store/etcd":      {"internal/store"},
-	"internal/store/storetest": {"internal/store"},
-	"internal/snapshot":        {"internal/model"},                      // compiles records
-	"internal/authz":           {"internal/snapshot"},                   // decides on one
-	"internal/credential":      {"internal/model", "internal/snapshot"}, // finds keys in one
-	"internal/oidc":            {"internal/model"},                      // verifies tokens of its providers
-	"internal/xds":             {"internal/xds/translate"},              // serves what it makes
-	"internal/cli":             {"internal/server"},                     // latchwork server, and where a server is
+	"internal/policy":                {"internal/identity"}, // a request has a principal
+	"internal/inbound/httpin":        {"internal/inbound"},  // makes one
+	"internal/sigv4":                 {"internal/inbound"},  // verifies one
+	"internal/awsapi":                {"internal/clock", "internal/inbound", "internal/inbound/httpin", "internal/wire"},
+	"internal/wire/appmesh":          {"internal/awsapi", "internal/wire"},
+	"internal/wire/ec2":              {"internal/awsapi", "internal/wire"},
+	"internal/wire/iam":              {"internal/awsapi", "internal/wire"},
+	"internal/wire/servicediscovery": {"internal/awsapi", "internal/wire"},
+	"internal/wire/sts":              {"internal/awsapi", "internal/wire"},
+	"internal/wire/vpclattice":       {"internal/awsapi", "internal/wire"},
+	"internal/store/etcd":            {"internal/store"},
+	"internal/store/storetest":       {"internal/store"},
+	"internal/snapshot":              {"internal/model"},                      // compiles records
+	"internal/authz":                 {"internal/snapshot"},                   // decides on one
+	"internal/credential":            {"internal/model", "internal/snapshot"}, // finds keys in one
+	"internal/oidc":                  {"internal/model"},                      // verifies tokens of its providers
+	"internal/xds":                   {"internal/xds/translate"},              // serves what it makes
+	"internal/cli":                   {"internal/server"},                     // latchwork server, and where a server is
 }
 
 // fences say which packages alone may import what.

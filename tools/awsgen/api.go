@@ -15,6 +15,9 @@ func (g *generator) protocol() (string, error) {
 		return "awsapi.Query", nil
 	case "ec2":
 		return "awsapi.EC2Query", nil
+	case "json", "smithy-rpc-v2-cbor":
+		// A service with the second has the first too.
+		return "awsapi.JSON", nil
 	}
 	return "", fmt.Errorf("protocol %q is unknown", g.model.Metadata.Protocol)
 }
@@ -33,6 +36,9 @@ func (g *generator) emitAPI() error {
 	g.printf("package %s\n\nimport %q\n\n", g.pkg, awsapiImport)
 	g.printf("// API describes %s, version %s.\nvar API = &awsapi.Service{\n", g.title, meta.APIVersion)
 	g.printf("\tName: %q,\n\tSigningName: %q,\n\tVersion: %q,\n\tProtocol: %s,\n", meta.EndpointPrefix, signing, meta.APIVersion, protocol)
+	if meta.TargetPrefix != "" {
+		g.printf("\tTarget: %q,\n", meta.TargetPrefix)
+	}
 	if meta.XMLNamespace != "" {
 		namespace := meta.XMLNamespace
 		if !strings.HasSuffix(namespace, "/") {
@@ -116,13 +122,20 @@ func (g *generator) emitErrors() {
 		}
 		g.printf("\t%q: {Status: %d", g.errorCode(name), status)
 		var members []string
+		message := "message"
 		for _, member := range sorted(s.Members) {
-			if !strings.EqualFold(member, "message") && s.Members[member].Location == "" {
+			switch {
+			case strings.EqualFold(member, "message"):
+				message = member
+			case s.Members[member].Location == "":
 				members = append(members, member)
 			}
 		}
 		if len(members) > 0 {
 			g.printf(", Members: %#v", members)
+		}
+		if message != "message" {
+			g.printf(", Message: %q", message)
 		}
 		g.printf("},\n")
 	}

@@ -40,6 +40,7 @@ var targets = []target{
 	{model: "iam", pkg: "iam", service: "iam", title: "IAM", percentEncoded: "policyDocumentType"},
 	{model: "sts", pkg: "sts", service: "sts", title: "STS"},
 	{model: "ec2-vpc", pkg: "ec2", service: "ec2", title: "EC2"},
+	{model: "servicediscovery", pkg: "servicediscovery", service: "cloudmap", title: "Cloud Map"},
 }
 
 func main() {

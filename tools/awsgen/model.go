@@ -17,6 +17,7 @@ type model struct {
 		Protocol       string `json:"protocol"`
 		ServiceID      string `json:"serviceId"`
 		SigningName    string `json:"signingName"`
+		TargetPrefix   string `json:"targetPrefix"`
 		XMLNamespace   string `json:"xmlNamespace"`
 	} `json:"metadata"`
 	Operations map[string]*operation  `json:"operations"`

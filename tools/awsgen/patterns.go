@@ -22,6 +22,12 @@ var handWritten = map[string]map[string]string{
 		"TargetGroupName":           "matchTargetGroupName",
 		"WildcardArn":               "matchWildcardArn",
 	},
+	"servicediscovery": {
+		"NamespaceName":        "matchNamespaceName",
+		"NamespaceNameHttp":    "matchNewNamespaceName",
+		"NamespaceNamePrivate": "matchNewNamespaceName",
+		"ServiceName":          "matchServiceName",
+	},
 	"iam": {
 		"accountAliasType": "matchAccountAlias",
 	},

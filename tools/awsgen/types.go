@@ -235,12 +235,16 @@ func (g *generator) valueType(shapeName string) (string, error) {
 		}
 		return "[]byte", nil
 	case "timestamp":
-		// REST-JSON bodies carry epoch seconds unless the shape says otherwise;
+		// Bodies in JSON and CBOR carry epoch seconds unless the shape says otherwise;
 		// the query protocols carry ISO 8601.
-		if g.model.Metadata.Protocol == "rest-json" && s.TimestampFormat != "iso8601" {
-			return "wire.EpochSeconds", nil
+		switch g.model.Metadata.Protocol {
+		case "query", "ec2":
+			return "wire.Timestamp", nil
 		}
-		return "wire.Timestamp", nil
+		if s.TimestampFormat == "iso8601" {
+			return "wire.Timestamp", nil
+		}
+		return "wire.EpochSeconds", nil
 	case "list":
 		elem, err := g.valueType(s.Member.Shape)
 		return "[]" + elem, err
