@@ -49,6 +49,16 @@ type caller struct {
 	request *inbound.Request
 }
 
+// keyHolds tells whether the access key that signed is still one of its owner's; a
+// session's is as long as the session.
+func (c *caller) keyHolds(snap *snapshot.Snapshot) bool {
+	if c.principal.IsAnonymous() || c.principal.Session != nil {
+		return true
+	}
+	key, ok := snap.Key(c.keyID)
+	return ok && key.Active && key.Principal != nil && key.Principal.IssuerID == c.principal.IssuerID
+}
+
 // tap refuses a stream without a signature before anything is made for it: Envoys
 // that have no credentials yet ask again and again.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
@@ -110,7 +120,7 @@ func (s *Server) authenticate(ctx context.Context, snap *snapshot.Snapshot, meth
 	case signature.Presigned:
 		return nil, status.Error(codes.Unauthenticated, textMissingToken)
 	}
-	return &caller{principal: principal, region: signature.Region, keyID: signature.AccessKeyID, request: r}, nil
+	return &caller{principal: principal, region: signature.Region, keyID: strings.Clone(signature.AccessKeyID), request: r}, nil
 }
 
 // neutral is the request that opened a stream. gRPC hides "te", which HTTP/2 lets

@@ -12,6 +12,7 @@ import (
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/sigv4"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/xds/translate"
 )
@@ -66,6 +67,8 @@ func (s *Server) decide(snap *snapshot.Snapshot, g *grant) (verdict, error) {
 		return v, s.denied(actionStream, g.arn)
 	case !p.IsAnonymous() && g.caller.region != e.Region:
 		return v, status.Error(codes.Unauthenticated, textRegion)
+	case !g.caller.keyHolds(snap):
+		return v, status.Error(codes.Unauthenticated, sigv4.ErrUnknownKey.Fault().Message)
 	case rule != snapshot.ProxyAuthorizationOff:
 		if err := s.permitted(snap, g, rule, &v); err != nil {
 			return v, err
@@ -89,7 +92,6 @@ func (s *Server) permitted(snap *snapshot.Snapshot, g *grant, rule snapshot.Prox
 			Account: g.endpoint.Account,
 		}
 		v.decision = authz.Decide(snap, v.question)
-		s.cfg.Decided(v.decision.Cause, v.decision.Stage)
 		return v.decision.Allowed
 	}
 	if !ask(actionStream, g.arn) {

@@ -55,7 +55,8 @@ type Config struct {
 	Recycle time.Duration
 	// FirstRequest is how long a new stream may be silent; 0 is 15 s.
 	FirstRequest time.Duration
-	// Decided is told every decision, for metrics; may be nil.
+	// Decided is told the decision on every stream that is opened, for metrics; may be
+	// nil.
 	Decided func(authz.Cause, authz.Stage)
 }
 
@@ -207,8 +208,9 @@ func (s *Server) follow(ctx context.Context, snap *snapshot.Snapshot, anew bool)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, e := range entries {
 		group.Go(func() error {
+			before := e.state().problem
 			changed := e.update(snap, s.cfg.Certificates, anew)
-			if err := e.state().problem; err != nil {
+			if err := e.state().problem; err != nil && (before == nil || before.Error() != err.Error()) {
 				s.cfg.Log.Warn("a mesh endpoint cannot be translated; its proxies keep what they have", "endpoint", e.key.arn, "error", err)
 			}
 			for _, st := range users[e] {
@@ -268,6 +270,9 @@ func (s *Server) open(gs grpc.ServerStream, incremental bool, who *caller, first
 	}
 	snap := s.cfg.Publisher.Current()
 	v, err := s.decide(snap, st.grant)
+	if v.question != nil {
+		s.cfg.Decided(v.decision.Cause, v.decision.Stage)
+	}
 	if err != nil {
 		return refuse(c, v, err)
 	}

@@ -465,6 +465,16 @@ func TestGrantLost(t *testing.T) {
 		"user": func() {
 			w.change(func(tx *store.Tx) error { return model.Users.Delete(tx, model.IAMKey(account, "a")) })
 		},
+		"key": func() {
+			w.change(func(tx *store.Tx) error {
+				k, err := model.AccessKeys.Get(tx, "AKIAa")
+				if err != nil {
+					return err
+				}
+				k.Active = false
+				return model.AccessKeys.Put(tx, "AKIAa", k)
+			})
+		},
 		"node": func() {
 			w.change(func(tx *store.Tx) error {
 				return model.VirtualNodes.Delete(tx, model.MeshKey(account, region, "m", "a"))
@@ -477,9 +487,12 @@ func TestGrantLost(t *testing.T) {
 		send(t, s, first(arn("a"), clusters))
 		receiveOne(t, s)
 		lose()
-		if name == "node" {
+		switch name {
+		case "key", "user":
+			ended(t, s, codes.Unauthenticated, "The security token included in the request is invalid.")
+		case "node":
 			ended(t, s, codes.InvalidArgument, "No Virtual Node with name a found in mesh m.")
-		} else {
+		default:
 			ended(t, s, codes.PermissionDenied, "Unauthorized to perform")
 		}
 	}
@@ -587,6 +600,41 @@ func TestSlowReader(t *testing.T) {
 	if r := receiveOne(t, fresh); r.GetVersionInfo() != last.GetVersionInfo() {
 		t.Errorf("the slow proxy is at %s, the newest is %s at revision %d", last.GetVersionInfo(), r.GetVersionInfo(), want)
 	}
+}
+
+// TestBlockedReader: a proxy that reads nothing at all is let go when it loses its
+// permission, although what it was sent is still under way.
+func TestBlockedReader(t *testing.T) {
+	w := newWorld(t, nil)
+	w.user(account, "a", arn("a"))
+	var names []string
+	w.change(func(tx *store.Tx) error {
+		for i := range 400 {
+			name := fmt.Sprintf("b%d", i)
+			v := &model.VirtualService{MeshMeta: inMesh(account, "/virtualService/"+name, name), Spec: &wire.VirtualServiceSpec{Provider: &wire.VirtualServiceProvider{
+				VirtualNode: &wire.VirtualNodeServiceProvider{VirtualNodeName: &name},
+			}}}
+			n := &model.VirtualNode{MeshMeta: inMesh(account, "/virtualNode/"+name, name), Spec: &wire.VirtualNodeSpec{
+				Listeners:        []wire.Listener{{PortMapping: &wire.PortMapping{Port: new(int64(80)), Protocol: new("http")}}},
+				ServiceDiscovery: &wire.ServiceDiscovery{Dns: &wire.DnsServiceDiscovery{Hostname: new(strings.Repeat("x", 60) + ".local")}},
+			}}
+			if err := errors.Join(model.VirtualServices.Put(tx, model.MeshKey(account, region, "m", name), v), model.VirtualNodes.Put(tx, model.MeshKey(account, region, "m", name), n)); err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		return nil
+	})
+	w.node("a", 80, names...)
+	s := w.open("a", grpc.WithInitialWindowSize(65535), grpc.WithInitialConnWindowSize(65535))
+	send(t, s, first(arn("a"), clusters))
+	until(t, "the response is under way", func() bool { return w.server.Counts().Pushes["cds"] == 1 })
+	for port := range int64(5) {
+		w.node("a", 90+port, names...)
+	}
+	w.user(account, "a")
+	until(t, "the stream is gone", func() bool { return w.server.Counts().Streams == 0 })
+	ended(t, s, codes.PermissionDenied, "Unauthorized to perform")
 }
 
 // TestOff: where the rule of an account is off, nobody has to sign for its endpoints,
