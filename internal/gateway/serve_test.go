@@ -218,23 +218,19 @@ func freePorts(t *testing.T, n int) []int64 {
 func TestLeavingGroup(t *testing.T) {
 	w := newWorld(t, "", echo)
 	arn := meta("targetgroup", "tg-1").ARN
-	remove := func(name string) {
-		revision := w.update(t, func(tx *store.Tx) []error {
-			if name == "" {
-				return []error{model.TargetGroups.Put(tx, scope.Key("tg-2"), &model.TargetGroup{Meta: meta("targetgroup", "tg-2"), Config: &wire.TargetGroupConfig{}})}
-			}
-			model.TargetGroups.Delete(tx, scope.Key(name))
-			return nil
-		})
+	change := func(f func(tx *store.Tx) error) {
+		revision := w.update(t, func(tx *store.Tx) []error { return []error{f(tx)} })
 		if err := w.publisher.WaitFor(t.Context(), revision); err != nil {
 			t.Fatal(err)
 		}
 	}
-	remove("tg-1")
+	change(func(tx *store.Tx) error { return model.TargetGroups.Delete(tx, scope.Key("tg-1")) })
 	if w.gateway.pools.get(arn) == nil {
 		t.Error("the pool is gone with the first snapshot without its group")
 	}
-	remove("")
+	change(func(tx *store.Tx) error {
+		return model.TargetGroups.Put(tx, scope.Key("tg-2"), &model.TargetGroup{Meta: meta("targetgroup", "tg-2"), Config: &wire.TargetGroupConfig{}})
+	})
 	if w.gateway.pools.get(arn) != nil {
 		t.Error("the pool outlives its group")
 	}
