@@ -203,7 +203,7 @@ func (s *Server) refused(a *attempt) {
 // opened takes down a stream that begins, closed one that has ended.
 func (s *Server) opened(st *stream, v verdict) {
 	s.audit(audit.StreamEstablished, st.id, st.grant, st.node.GetId(), v, "")
-	s.cfg.Log.Debug("an Envoy is connected", "endpoint", st.grant.arn, "principal", st.grant.caller.principal.Display(), "authorized", st.authorized)
+	s.cfg.Log.Debug("an Envoy is connected", "endpoint", st.grant.arn, "principal", st.grant.caller.principal.Display(), "authorized", v.authorized)
 }
 
 func (s *Server) closed(st *stream, err error) {
