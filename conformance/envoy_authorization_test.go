@@ -3,11 +3,19 @@
 package conformance
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // meshWorld is an installation with the mesh of the user guide: serviceA calls
@@ -185,4 +193,49 @@ func TestEnvoyManagedPolicies(t *testing.T) {
 	e.says(denied(arn))
 	attach("AWSAppMeshEnvoyAccess")
 	e.served()
+}
+
+// TestEnvoyLegacySigner: Envoys up to 1.34 sign with a plugin of Google's gRPC client.
+// No build of one is left, so a new one sends what theirs sent: the hash of an empty
+// body, and the host without its port.
+func TestEnvoyLegacySigner(t *testing.T) {
+	w := newMeshWorld(t, "--proxy-authorization", "required")
+	w.node("a", nodeSpec("127.0.0.1", 8080, ""))
+	arn := arnOf(account, "app1/virtualNode/a")
+	role := w.taskRole("legacy", arn)
+	const host = "appmesh-envoy-management." + region + ".amazonaws.com"
+	r, err := http.NewRequest("POST", "https://"+host+"/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := sha256.Sum256(nil)
+	hash := hex.EncodeToString(empty[:])
+	r.Header.Set("X-Amz-Content-Sha256", hash)
+	if err := v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: role.id, SecretAccessKey: role.secret, SessionToken: role.token}, r, hash, "appmesh", region, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	var sent []any
+	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token"} {
+		sent = append(sent, map[string]any{"key": strings.ToLower(name), "value": r.Header.Get(name)})
+	}
+	for _, version := range envoys {
+		boot := w.bootstrap(proxy{version: version, node: arn, bind: "127.0.9.6"})
+		boot["static_resources"] = map[string]any{}
+		boot["dynamic_resources"].(map[string]any)["ads_config"] = map[string]any{
+			"api_type": "GRPC", "transport_api_version": "V3",
+			"grpc_services": []any{map[string]any{
+				"google_grpc": map[string]any{
+					"target_uri": w.ems, "stat_prefix": "ads",
+					"channel_credentials": map[string]any{"ssl_credentials": map[string]any{"root_certs": map[string]any{"filename": filepath.Join(w.dir, "ca.pem")}}},
+					"channel_args": map[string]any{"args": map[string]any{
+						"grpc.default_authority": map[string]any{"string_value": host + ":443"}, "grpc.ssl_target_name_override": map[string]any{"string_value": host},
+					}},
+				},
+				"initial_metadata": sent,
+			}},
+		}
+		e := startEnvoy(t, version, boot, w.environ(identity{}))
+		e.served()
+		e.stop()
+	}
 }
