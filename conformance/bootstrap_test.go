@@ -24,6 +24,7 @@ func TestBootstrap(t *testing.T) {
 			"agent":       {"--via", "agent", "--socket", filepath.Join(dir, "xds.sock")},
 			"explicit":    {"--via", "agent", "--interception", "explicit", "--bind", "127.0.0.2", "--app", "127.0.0.3", "--api", "DELTA_GRPC"},
 			"environment": {"--via", "filter", "--ems", "127.0.0.1:4443"},
+			"inline":      {"--via", "filter", "--ems", "127.0.0.1:4443", "--inline-ca"},
 			"file":        {"--via", "filter", "--ems", "ems.example.com:443", "--credentials", "file", "--credentials-file", keys},
 			"chain":       {"--via", "filter", "--ems", "ems.example.com:443", "--credentials", "chain", "--authority", "127.0.0.1"},
 		} {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -107,6 +108,7 @@ func endpointRegion(resource string) (string, error) {
 
 type bootstrapCommand struct {
 	emsFlags
+	InlineCA        bool       `name:"inline-ca" help:"Write the certificate of --ca-file into the configuration, in place of the file's name."`
 	Via             string     `enum:"agent,filter,legacy" default:"agent" help:"Who signs: agent (latchwork agent, for any Envoy), filter (Envoy itself, 1.35 and later) or legacy (Envoy itself, up to 1.34)."`
 	Envoy           string     `help:"Version of Envoy. 1.40 by default, and 1.34 with --via legacy." placeholder:"VERSION"`
 	Cluster         string     `env:"APPMESH_RESOURCE_CLUSTER" help:"Name of the Envoy's cluster in its node. The resource by default." placeholder:"NAME"`
@@ -206,13 +208,21 @@ func (c *bootstrapCommand) bootstrap() (object, error) {
 			wait = "1s"
 		}
 		ads["grpc_services"] = list{object{"envoy_grpc": object{"cluster_name": emsCluster, "authority": to.name}}}
-		boot["static_resources"] = object{"clusters": list{c.emsCluster(to, version)}}
+		ca, err := c.trusted(to)
+		if err != nil {
+			return nil, err
+		}
+		boot["static_resources"] = object{"clusters": list{c.emsCluster(to, ca, version)}}
 	default:
 		to, err := c.find()
 		if err != nil {
 			return nil, err
 		}
-		ads["grpc_services"] = list{object{"google_grpc": googleGRPC(to)}}
+		ca, err := c.trusted(to)
+		if err != nil {
+			return nil, err
+		}
+		ads["grpc_services"] = list{object{"google_grpc": googleGRPC(to, ca)}}
 	}
 	from := object{"ads": object{}, "resource_api_version": "V3", "initial_fetch_timeout": wait}
 	boot["dynamic_resources"] = object{"ads_config": ads, "lds_config": from, "cds_config": from}
@@ -244,6 +254,8 @@ func (c *bootstrapCommand) check() (int, error) {
 		return wrong("--authority: with --via legacy the name of the Envoy management service is the host of --ems")
 	case c.Via == "filter" && (c.Credentials == "file") != (c.CredentialsFile != ""):
 		return wrong("--credentials file and --credentials-file go together")
+	case c.InlineCA && c.Via == "agent":
+		return wrong("--inline-ca is for --via filter and legacy: the agent is given --ca-file itself")
 	case c.Interception == "transparent" && (c.Bind.IsValid() || c.App.IsValid()):
 		return wrong("--bind and --app are for --interception explicit")
 	}
@@ -299,8 +311,20 @@ func (c *bootstrapCommand) agentCluster() object {
 	}
 }
 
+// trusted is the certificate authority as Envoy is told of it.
+func (c *bootstrapCommand) trusted(to *ems) (object, error) {
+	if !c.InlineCA {
+		return object{"filename": to.ca}, nil
+	}
+	if _, err := readPool(to.ca); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(to.ca)
+	return object{"inline_string": string(text)}, err
+}
+
 // emsCluster is the Envoy management service, with a filter that signs.
-func (c *bootstrapCommand) emsCluster(to *ems, version int) object {
+func (c *bootstrapCommand) emsCluster(to *ems, ca object, version int) object {
 	kind := "STRICT_DNS"
 	if _, err := netip.ParseAddr(to.host); err == nil {
 		kind = "STATIC"
@@ -314,7 +338,7 @@ func (c *bootstrapCommand) emsCluster(to *ems, version int) object {
 				// Envoy as a client offers no more than TLS 1.2 if it is not told to.
 				"tls_params": object{"tls_maximum_protocol_version": "TLSv1_3"},
 				"validation_context": object{
-					"trusted_ca":                    object{"filename": to.ca},
+					"trusted_ca":                    ca,
 					"match_typed_subject_alt_names": list{object{"san_type": sanType(to.name), "matcher": object{"exact": to.name}}},
 				},
 			},
@@ -369,10 +393,10 @@ func (c *bootstrapCommand) signing(to *ems, version int) object {
 // googleGRPC is the client of Envoy up to 1.34, with the plugin that signs. The
 // arguments are those of AWS's own configuration.
 // Source: github.com/aws/amazon-ecs-service-connect-agent, agent/envoy_bootstrap.
-func googleGRPC(to *ems) object {
+func googleGRPC(to *ems, ca object) object {
 	return object{
 		"target_uri": to.address(), "stat_prefix": "ads",
-		"channel_credentials":      object{"ssl_credentials": object{"root_certs": object{"filename": to.ca}}},
+		"channel_credentials":      object{"ssl_credentials": object{"root_certs": ca}},
 		"credentials_factory_name": pluginIAM,
 		"call_credentials": list{object{"from_plugin": object{"name": pluginIAM, "typed_config": object{
 			"@type": typeIAM, "service_name": model.MeshService, "region": to.region,
