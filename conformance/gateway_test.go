@@ -445,5 +445,5 @@ func TestREADME(t *testing.T) {
 	if code != 0 {
 		t.Errorf("%s: exit %d %s", commands[6:12], code, got)
 	}
-	mustContain(t, commands[11], got, "1 Envoys are in step", "mesh/app1/virtualNode/serviceB", "authorized", "in step")
+	mustContain(t, commands[11], got, "Envoys in step: 1", "mesh/app1/virtualNode/serviceB", "authorized", "in step")
 }

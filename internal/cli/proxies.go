@@ -187,7 +187,7 @@ func (c *waitCommand) Run(e *env) error {
 			}
 		}
 		if len(behind) == 0 && len(list.Connected) >= c.Proxies {
-			fmt.Fprintf(e.stderr, "%d Envoys are in step\n", len(list.Connected))
+			fmt.Fprintln(e.stderr, "Envoys in step:", len(list.Connected))
 			return nil
 		}
 		select {
