@@ -185,7 +185,7 @@ func (c Config) check() (*settings, error) {
 		}
 	}
 	if _, _, err := net.SplitHostPort(c.APITLSAddr); c.APITLSAddr != "" && err != nil {
-		wrong("api-tls-addr", "%q is not HOST:PORT, for example 127.0.0.1:4443", c.APITLSAddr)
+		wrong("api-tls-addr", "%q is not HOST:PORT, for example 127.0.0.1:4444", c.APITLSAddr)
 	}
 	for name, addr := range map[string]string{"container-credentials-addr": c.ContainerCredentialsAddr, "imds-addr": c.IMDSAddr, "pod-identity-addr": c.PodIdentityAddr} {
 		if _, err := netip.ParseAddrPort(addr); addr != "" && err != nil {
