@@ -23,7 +23,7 @@ type envoyCommands struct {
 // service is. Their environment variables are those of AWS's own agent.
 // Source: App Mesh User Guide, "Envoy image configuration variables".
 type emsFlags struct {
-	Resource  string `required:"" env:"APPMESH_RESOURCE_ARN" help:"ARN of the virtual node or virtual gateway that the Envoy stands for." placeholder:"ARN"`
+	Resource  string `required:"" env:"APPMESH_RESOURCE_ARN,APPMESH_RESOURCE_NAME,APPMESH_VIRTUAL_NODE_NAME" help:"ARN of the virtual node or virtual gateway that the Envoy stands for." placeholder:"ARN"`
 	EMS       string `name:"ems" env:"APPMESH_XDS_ENDPOINT" help:"Address of the Envoy management service. That of the data directory's server by default." placeholder:"HOST:PORT"`
 	CAFile    string `name:"ca-file" type:"path" help:"Certificate of the authority that vouches for it, as latchwork ca prints it. The data directory's by default." placeholder:"FILE"`
 	Authority string `help:"Name of the Envoy management service, in its certificate and in the signature. The first one of the data directory's server by default, or AWS's own." placeholder:"NAME"`
@@ -111,7 +111,7 @@ type bootstrapCommand struct {
 	InlineCA        bool       `name:"inline-ca" help:"Write the certificate of --ca-file into the configuration, in place of the file's name."`
 	Via             string     `enum:"agent,filter,legacy" default:"agent" help:"Who signs: agent (latchwork agent, for any Envoy), filter (Envoy itself, 1.35 and later) or legacy (Envoy itself, up to 1.34)."`
 	Envoy           string     `help:"Version of Envoy. 1.40 by default, and 1.34 with --via legacy." placeholder:"VERSION"`
-	Cluster         string     `env:"APPMESH_RESOURCE_CLUSTER" help:"Name of the Envoy's cluster in its node. The resource by default." placeholder:"NAME"`
+	Cluster         string     `env:"APPMESH_RESOURCE_CLUSTER,APPMESH_VIRTUAL_NODE_CLUSTER" help:"Name of the Envoy's cluster in its node. The resource by default." placeholder:"NAME"`
 	API             string     `name:"api" enum:"GRPC,DELTA_GRPC" default:"GRPC" help:"GRPC, or DELTA_GRPC for the incremental protocol."`
 	Admin           string     `default:"127.0.0.1:9901" help:"Address of Envoy's administration interface."`
 	Socket          string     `env:"APPNET_RELAY_LISTENER_UDS_PATH" default:"./latchwork-xds.sock" type:"path" help:"Socket of latchwork agent."`

@@ -41,7 +41,7 @@ func golden(t *testing.T, name, got string) {
 func alone(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{
-		"APPMESH_RESOURCE_ARN", "APPMESH_RESOURCE_CLUSTER", "APPMESH_XDS_ENDPOINT", "APPNET_RELAY_LISTENER_UDS_PATH", "AWS_REGION",
+		"APPMESH_RESOURCE_ARN", "APPMESH_RESOURCE_NAME", "APPMESH_VIRTUAL_NODE_NAME", "APPMESH_RESOURCE_CLUSTER", "APPMESH_VIRTUAL_NODE_CLUSTER", "APPMESH_XDS_ENDPOINT", "APPNET_RELAY_LISTENER_UDS_PATH", "AWS_REGION",
 	} {
 		t.Setenv(name, "")
 		os.Unsetenv(name)
@@ -81,6 +81,21 @@ func TestBootstrap(t *testing.T) {
 			}
 			golden(t, "bootstrap/"+test.name+".yaml", stdout.String())
 		})
+	}
+}
+
+// TestBootstrapOfOldNames: what task definitions and pods of old have in their
+// environment is as good as a flag; the newer name wins.
+func TestBootstrapOfOldNames(t *testing.T) {
+	alone(t)
+	t.Setenv("APPMESH_VIRTUAL_NODE_NAME", "mesh/app1/virtualNode/serviceBv1")
+	t.Setenv("APPMESH_VIRTUAL_NODE_CLUSTER", "b")
+	for _, want := range []string{"id: mesh/app1/virtualNode/serviceBv1\n", "id: " + serviceB + "\n"} {
+		var stdout, stderr bytes.Buffer
+		if code := Main([]string{"envoy", "bootstrap"}, &stdout, &stderr); code != ExitOK || !strings.Contains(stdout.String(), want) || !strings.Contains(stdout.String(), "cluster: b\n") {
+			t.Errorf("%d, %q, %q; want %q", code, stdout.String(), stderr.String(), want)
+		}
+		t.Setenv("APPMESH_RESOURCE_ARN", serviceB)
 	}
 }
 
