@@ -475,6 +475,7 @@ type responseWriter struct {
 	written  int64
 	received atomic.Int64 // of the request's body
 	watch    *watch       // nil while nothing is being forwarded
+	bodiless bool         // the target's answer ends with its headers
 }
 
 func (w *responseWriter) WriteHeader(status int) {
@@ -506,8 +507,13 @@ func (w *responseWriter) bound(idle time.Duration) {
 // Unwrap lets http.ResponseController find the connection's own writer.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Flush implements http.Flusher, which httputil.ReverseProxy looks for.
+// Flush implements http.Flusher, which httputil.ReverseProxy looks for. It may come
+// before the handler ends, where there is no body: the headers would not end the stream
+// then, and a gRPC client would take the status in them for none.
 func (w *responseWriter) Flush() {
+	if w.bodiless {
+		return
+	}
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
 		_, _ = w.watch.during(func() (int, error) { f.Flush(); return 0, nil })
 	}

@@ -153,6 +153,7 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 	proxy.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }
 	proxy.ModifyResponse = func(answer *http.Response) error {
 		w.watch.answering.Store(true)
+		w.bodiless = answer.ContentLength == 0
 		x.mark(answer.Header) // whatever the target says that they are
 		if x.grpc {
 			x.grpcTrailer = answer.Trailer

@@ -97,6 +97,31 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// TestEndOfStream: an answer without a body ends with its headers, also over HTTP/2.
+// gRPC takes a status in headers that do not end the stream for none.
+func TestEndOfStream(t *testing.T) {
+	w := newWorld(t, "", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	t.Cleanup(client.CloseIdleConnections)
+	for range 300 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.addr+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "svc.test"
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusNoContent || answer.ContentLength != 0 {
+			t.Fatalf("%s; the headers do not end the stream", answer.Status)
+		}
+	}
+}
+
 // TestEarlyAnswer: a target may answer before it has read the request; then the
 // transport goes on with the request after the exchange. For the race detector.
 func TestEarlyAnswer(t *testing.T) {
