@@ -28,8 +28,8 @@ var layers = [][]string{
 	},
 	{"internal/model", "internal/snapshot", "internal/authz", "internal/credential", "internal/oidc", "internal/audit", "internal/certs"},
 	{
-		"internal/gateway", "internal/service/ec2", "internal/service/iam", "internal/service/lattice",
-		"internal/service/mesh", "internal/service/operator", "internal/service/sts", "internal/workload",
+		"internal/gateway", "internal/service/cloudmap", "internal/service/ec2", "internal/service/iam",
+		"internal/service/lattice", "internal/service/mesh", "internal/service/operator", "internal/service/sts", "internal/workload",
 		"internal/xds", "internal/xds/translate",
 	},
 	{"internal/server", "internal/cli"},

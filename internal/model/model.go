@@ -104,9 +104,10 @@ var (
 
 	Bindings = store.NewCollection[Binding]("workload.binding")
 
-	Namespaces       = store.NewCollection[Namespace]("cloudmap.namespace")
-	CloudMapServices = store.NewCollection[CloudMapService]("cloudmap.service")
-	Instances        = store.NewCollection[Instance]("cloudmap.instance") // service id, instance id, which may have '/' in it
+	Namespaces         = store.NewCollection[Namespace]("cloudmap.namespace")
+	CloudMapServices   = store.NewCollection[CloudMapService]("cloudmap.service")
+	Instances          = store.NewCollection[Instance]("cloudmap.instance") // service id, instance id, which may have '/' in it
+	CloudMapOperations = store.NewCollection[CloudMapOperation]("cloudmap.operation")
 
 	// Unique holds one record for every name that may be there once only; its
 	// key says for what: Scope.Key(kind, name).

@@ -68,35 +68,5 @@ func (a *answers) lock(key string) *sync.Mutex {
 
 // sweep removes answers that nobody will ask for any more.
 func (a *answers) sweep(ctx context.Context) error {
-	var old []string
-	err := a.store.View(ctx, func(tx *store.Tx) error {
-		items, err := model.Tokens.List(tx, "")
-		for _, item := range items {
-			if !a.clock().Before(item.Record.Expires) {
-				old = append(old, item.ID)
-			}
-		}
-		return err
-	})
-	for len(old) > 0 && err == nil {
-		n := min(len(old), 100)
-		_, err = a.store.Update(ctx, func(tx *store.Tx) error {
-			for _, id := range old[:n] {
-				// The token may have been used again meanwhile.
-				known, err := model.Tokens.Get(tx, id)
-				if err != nil {
-					return err
-				}
-				if known == nil || a.clock().Before(known.Expires) {
-					continue
-				}
-				if err := model.Tokens.Delete(tx, id); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		old = old[n:]
-	}
-	return err
+	return sweep(ctx, a.store, model.Tokens, func(t *model.TokenAnswer) bool { return !a.clock().Before(t.Expires) })
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/hex"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -56,6 +57,33 @@ func TestSweep(t *testing.T) {
 			}
 		}
 		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSweepOperations(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	s := &Server{store: openServer(t).store, clock: func() time.Time { return now }}
+	_, err := s.store.Update(t.Context(), func(tx *store.Tx) error {
+		return errors.Join(
+			model.CloudMapOperations.Put(tx, "old", &model.CloudMapOperation{Expires: now}),
+			model.CloudMapOperations.Put(tx, "new", &model.CloudMapOperation{Expires: now.Add(time.Second)}),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sweepOperations(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = s.store.View(t.Context(), func(tx *store.Tx) error {
+		left, err := model.CloudMapOperations.List(tx, "")
+		if len(left) != 1 || left[0].ID != "new" {
+			t.Errorf("left: %v", left)
+		}
+		return err
 	})
 	if err != nil {
 		t.Error(err)

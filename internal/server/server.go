@@ -30,6 +30,7 @@ import (
 	"github.com/latchwork/latchwork/internal/gateway"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/oidc"
+	"github.com/latchwork/latchwork/internal/service/cloudmap"
 	"github.com/latchwork/latchwork/internal/service/ec2"
 	"github.com/latchwork/latchwork/internal/service/iam"
 	"github.com/latchwork/latchwork/internal/service/lattice"
@@ -425,6 +426,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 				Identities: s.identities,
 			}),
 			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
+			cloudmap.New(cloudmap.Config{State: s.state(), Clock: s.clock, Partition: partition, OperationLife: operationLife}),
 			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
 			operator.New(operator.Config{
 				State: s.state(), Clock: s.clock, AddressOwner: s.addressOwner,
@@ -561,24 +563,6 @@ func writeSecret(path string, v any) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// sweepEvery is how often old records are removed.
-const sweepEvery = time.Hour
-
-func (s *Server) sweep(ctx context.Context) error {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		if err := s.answers.sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("old idempotency tokens could not be removed", "error", err)
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // close ends what run does not.
