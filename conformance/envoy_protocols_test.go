@@ -184,3 +184,58 @@ func TestWalkTCP(t *testing.T) {
 		t.Error("the connection did not pass the store's Envoy")
 	}
 }
+
+// TestWalkCloudMap: virtual nodes whose instances are registered, with attributes that
+// tell versions apart.
+func TestWalkCloudMap(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "cloudmap", 30)
+	front := f.address()
+	discovery := func(args ...string) map[string]any {
+		t.Helper()
+		return f.aws(f.admin, append([]string{"servicediscovery"}, args...)...)
+	}
+	discovery("create-http-namespace", "--name", "apps.local")
+	namespace := discovery("list-namespaces")["Namespaces"].([]any)[0].(map[string]any)["Id"].(string)
+	service := discovery("create-service", "--name", "color", "--namespace-id", namespace)["Service"].(map[string]any)["Id"].(string)
+	register := func(id, address, version string) {
+		t.Helper()
+		discovery("register-instance", "--service-id", service, "--instance-id", id, "--attributes", "AWS_INSTANCE_IPV4="+address+",AWS_INSTANCE_PORT=8080,version="+version)
+	}
+	f.router("color", "http", 8080)
+	var targets string
+	for _, version := range []string{"blue", "green"} {
+		f.node(version, `{"listeners":[{"portMapping":{"port":8080,"protocol":"http"}}],"serviceDiscovery":{"awsCloudMap":{"namespaceName":"apps.local","serviceName":"color","attributes":[{"key":"version","value":"`+version+`"}]}}}`)
+		targets += `,{"virtualNode":"` + version + `","weight":1}`
+	}
+	f.route("color", "all", `{"httpRoute":{"match":{"prefix":"/"},"action":{"weightedTargets":[`+targets[1:]+`]}}}`)
+	f.service("color.apps.local", "color", "")
+	f.node("front", listen(front, "http", 8080, "", backends("color.apps.local")))
+	f.unsigned("virtualNode", "front")
+	blue, green, second := f.address(), f.address(), f.address()
+	for _, m := range []struct{ address, name string }{{blue, "blue"}, {green, "green"}, {second, "second"}} {
+		serveHTTP(t, m.address+":8080", m.name, nil)
+	}
+	f.connect("virtualNode", "front", front, f.address())
+	url := "http://" + front + ":15001/"
+	answered := func(what string, names ...string) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			got := share(t, 30, url, "color.apps.local")
+			for _, name := range names {
+				if got[name] == 0 {
+					return false
+				}
+			}
+			return len(got) == len(names)
+		})
+	}
+	answered("nothing is registered", "503")
+	register("i-1", blue, "blue")
+	register("i-2", green, "green")
+	answered("each version has its instance", "blue", "green")
+	register("i-3", second, "green")
+	answered("a second instance is found", "blue", "green", "second")
+	discovery("deregister-instance", "--service-id", service, "--instance-id", "i-2")
+	answered("an instance that is deregistered is left", "blue", "second")
+}
