@@ -446,6 +446,30 @@ func TestServed(t *testing.T) {
 	}
 }
 
+// TestClustersFirst: what refers to clusters is not sent before the proxy has answered
+// for them, and what makes them warm is.
+func TestClustersFirst(t *testing.T) {
+	w := newWorld(t, nil)
+	w.node("a", 80)
+	w.user(account, "a", arn("a"))
+	s := w.open("a")
+	for _, k := range []kind{clusters, listeners} {
+		send(t, s, first(arn("a"), k))
+		send(t, s, ack(receiveOne(t, s)))
+	}
+	w.node("a", 81)
+	cds := receiveOne(t, s)
+	send(t, s, &discovery.DiscoveryRequest{TypeUrl: typeURLs[assignments], ResourceNames: []string{"x"}})
+	eds := receiveOne(t, s)
+	send(t, s, ack(cds))
+	lds := receiveOne(t, s)
+	for k, r := range map[kind]*discovery.DiscoveryResponse{clusters: cds, assignments: eds, listeners: lds} {
+		if r.GetTypeUrl() != typeURLs[k] {
+			t.Errorf("%s came in the place of %s", r.GetTypeUrl(), typeURLs[k])
+		}
+	}
+}
+
 // TestGrantLost: whatever a stream rests on, it ends when that goes, and no other
 // stream does.
 func TestGrantLost(t *testing.T) {

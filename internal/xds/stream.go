@@ -170,11 +170,18 @@ func (s *stream) settle(current state) {
 	}
 }
 
-// flush sends what is due, of each kind in its turn.
+// flush sends what is due, of each kind in its turn. What refers to clusters waits
+// until the proxy has answered for them: Envoy does so when they are warm, and has
+// no host for a request that comes earlier.
+// Source: Envoy, ClusterManagerImpl::updateClusterCounts.
 func (s *stream) flush() error {
 	for k := range kinds {
 		current := s.entry.state()
 		s.mu.Lock()
+		if k >= listeners && s.subs[clusters].underWay(current.tables[clusters]) {
+			s.mu.Unlock()
+			continue
+		}
 		sub := &s.subs[k]
 		settled := s.subs[listeners].inStep(current.tables[listeners]) && s.subs[routes].inStep(current.tables[routes])
 		message, behind := sub.due(current.tables[k], s.incremental, settled)

@@ -81,6 +81,11 @@ func (s *subscription) inStep(t *table) bool {
 	return !s.active || s.sent == t.serial && s.dropped == t.serial && !s.awaited && s.rejected == "" && len(s.fresh) == 0
 }
 
+// underWay tells whether the proxy is yet to say what it makes of what the table has.
+func (s *subscription) underWay(t *table) bool {
+	return s.active && (s.awaited || s.sent != t.serial)
+}
+
 // sotwRequest takes over a request of the state-of-the-world protocol.
 func (s *subscription) sotwRequest(k kind, r *discovery.DiscoveryRequest, t *table) {
 	first := !s.active
