@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,12 +73,17 @@ func (a *authority) write(name, kind string, der ...[]byte) {
 	}
 }
 
-// issue makes NAME.pem and NAME.key for a DNS name.
-func (a *authority) issue(name, dns string) {
+// issue makes NAME.pem and NAME.key for a DNS name, or for a URI.
+func (a *authority) issue(name, whose string) {
 	a.t.Helper()
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: whose}}
+	if uri, err := url.Parse(whose); err == nil && uri.Scheme != "" {
+		template.URIs = []*url.URL{uri}
+	} else {
+		template.DNSNames = []string{whose}
+	}
 	key := a.newKey()
-	leaf := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: dns}, DNSNames: []string{dns}}, key)
-	a.write(name+".pem", "CERTIFICATE", leaf.Raw)
+	a.write(name+".pem", "CERTIFICATE", a.sign(template, key).Raw)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		a.t.Fatal(err)

@@ -27,18 +27,22 @@ import (
 type fleet struct {
 	*installation
 	t     *testing.T
-	admin identity
-	mesh  string
-	net   int
-	hosts int
+	// account is the owner of what is made, admin its administrator. The mesh is the
+	// default account's.
+	account string
+	admin   identity
+	mesh    string
+	net     int
+	hosts   int
+	sds     string // the socket of an agent that has secrets
 }
 
 // newFleet starts an installation with an empty mesh; net is the second last part of
 // the addresses of its machines.
-func newFleet(t *testing.T, mesh string, net int) *fleet {
+func newFleet(t *testing.T, mesh string, net int, args ...string) *fleet {
 	t.Helper()
-	in := start(t, "--proxy-authorization", "required")
-	f := &fleet{installation: in, t: t, admin: in.administrator(account), mesh: mesh, net: net}
+	in := start(t, append(args, "--proxy-authorization", "required")...)
+	f := &fleet{installation: in, t: t, account: account, admin: in.administrator(account), mesh: mesh, net: net}
 	f.put("", `{"meshName":"`+mesh+`"}`)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -63,6 +67,9 @@ func (f *fleet) put(path, body string) {
 
 func (f *fleet) request(method, path, body string) {
 	f.t.Helper()
+	if f.account != account {
+		path += "?meshOwner=" + account
+	}
 	r, err := http.NewRequest(method, f.api+"/v20190125/meshes"+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		f.t.Fatal(err)
@@ -95,6 +102,11 @@ func (f *fleet) updateNode(name, spec string) {
 func (f *fleet) gateway(name, spec string) {
 	f.t.Helper()
 	f.put("/"+f.mesh+"/virtualGateways", `{"virtualGatewayName":"`+name+`","spec":`+spec+`}`)
+}
+
+func (f *fleet) updateGateway(name, spec string) {
+	f.t.Helper()
+	f.put("/"+f.mesh+"/virtualGateways/"+name, `{"spec":`+spec+`}`)
 }
 
 func (f *fleet) gatewayRoute(gateway, name, spec string) {
@@ -158,19 +170,19 @@ func (f *fleet) connect(kind, name, bind, app string, extra ...string) *envoy {
 	api := iam.New(iam.Options{Region: region, BaseEndpoint: &f.api, Credentials: options})
 	role := f.mesh + "-" + name
 	if _, err := api.CreateRole(ctx, &iam.CreateRoleInput{RoleName: &role, AssumeRolePolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:root"},"Action":"sts:AssumeRole"}]}`)}); err != nil {
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + f.account + `:root"},"Action":"sts:AssumeRole"}]}`)}); err != nil {
 		f.t.Fatal(err)
 	}
 	session, err := sts.New(sts.Options{Region: region, BaseEndpoint: &f.api, Credentials: options}).AssumeRole(ctx, &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:aws:iam::" + account + ":role/" + role), RoleSessionName: aws.String("task"),
+		RoleArn: aws.String("arn:aws:iam::" + f.account + ":role/" + role), RoleSessionName: aws.String("task"),
 	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	arn := arnOf(account, f.mesh+"/"+kind+"/"+name)
+	arn := arnOf(f.account, f.mesh+"/"+kind+"/"+name)
 	e := f.envoy(f.t, proxy{
 		node: arn, who: identity{*session.Credentials.AccessKeyId, *session.Credentials.SecretAccessKey, *session.Credentials.SessionToken},
-		bind: bind, app: app, delta: f.hosts%2 == 0,
+		bind: bind, app: app, delta: f.hosts%2 == 0, sds: f.sds,
 	})
 	e.says(denied(arn))
 	statements := []string{`{"Effect":"Allow","Action":"appmesh:StreamAggregatedResources","Resource":"` + arn + `"}`}

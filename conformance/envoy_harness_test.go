@@ -44,6 +44,7 @@ type proxy struct {
 	plain     bool   // no signature
 	region    string // of the signature; "" is region
 	host      string // the name that is signed; "" is the service's
+	sds       string // the socket of an agent that has secrets, if there is one
 }
 
 func arnOf(account, path string) string {
@@ -96,7 +97,7 @@ func (in *installation) bootstrap(p proxy) map[string]any {
 		node["metadata"] = m{"latchwork": meta}
 	}
 	from := m{"ads": m{}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
-	return m{
+	boot := m{
 		"node":  node,
 		"admin": m{"address": m{"socket_address": m{"address": "127.0.0.1", "port_value": 0}}},
 		"dynamic_resources": m{
@@ -126,6 +127,19 @@ func (in *installation) bootstrap(p proxy) map[string]any {
 			}},
 		}}},
 	}
+	if p.sds != "" {
+		const name = "static_cluster_sds_unix_socket"
+		static := boot["static_resources"].(m)
+		static["clusters"] = append(static["clusters"].(l), m{
+			"name": name, "type": "STATIC",
+			"load_assignment": m{"cluster_name": name, "endpoints": l{m{"lb_endpoints": l{m{"endpoint": m{"address": m{"pipe": m{"path": p.sds}}}}}}}},
+			"typed_extension_protocol_options": m{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": m{
+				"@type":                "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+				"explicit_http_config": m{"http2_protocol_options": m{}},
+			}},
+		})
+	}
+	return boot
 }
 
 // envoy starts an Envoy.
@@ -259,7 +273,10 @@ func serveHTTP(t *testing.T, addr, name string, handler http.HandlerFunc) {
 	if handler == nil {
 		handler = func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", name, r.URL.Path) }
 	}
-	s := &http.Server{Handler: handler}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s := &http.Server{Handler: handler, Protocols: protocols}
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close() })
 }
