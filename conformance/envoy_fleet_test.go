@@ -26,7 +26,7 @@ import (
 // address of its own in 127/8 in the place of a machine.
 type fleet struct {
 	*installation
-	t     *testing.T
+	t *testing.T
 	// account is the owner of what is made, admin its administrator. The mesh is the
 	// default account's.
 	account string

@@ -239,3 +239,113 @@ func TestWalkCloudMap(t *testing.T) {
 	discovery("deregister-instance", "--service-id", service, "--instance-id", "i-2")
 	answered("an instance that is deregistered is left", "blue", "second")
 }
+
+// TestWalkHTTP2 is howto-http2: virtual nodes of HTTP/2 share by weights, their health
+// is asked for in their own protocol, and what fails is tried again elsewhere.
+func TestWalkHTTP2(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "http2", 36)
+	front := f.address()
+	var failing atomic.Bool
+	var targets string
+	for _, name := range []string{"red", "blue", "green"} {
+		address := f.address()
+		f.node(name, listen(address, "http2", 8080, `,"healthCheck":{"protocol":"http2","path":"/ping","healthyThreshold":2,"unhealthyThreshold":2,"timeoutMillis":2000,"intervalMillis":5000}`))
+		f.machine(name, address, 8080, func(w http.ResponseWriter, r *http.Request) {
+			if name == "red" && r.URL.Path != "/ping" && failing.Load() {
+				w.WriteHeader(500)
+			}
+			fmt.Fprint(w, name, r.ProtoMajor)
+		})
+		targets += `,{"virtualNode":"` + name + `","weight":1}`
+	}
+	route := func(more string) string {
+		return `{"http2Route":{"match":{"prefix":"/"},"action":{"weightedTargets":[` + targets[1:] + `]}` + more + `}}`
+	}
+	f.router("color", "http2", 8080)
+	f.route("color", "all", route(""))
+	f.service("color.local", "color", "")
+	f.node("front", listen(front, "http", 8080, "", backends("color.local")))
+	f.unsigned("virtualNode", "front")
+	e := f.machine("front", front, 8080, nil)
+	url := "http://" + front + ":15001/"
+	reaches(t, 200, "", url, "color.local")
+	got := share(t, 90, url, "color.local")
+	for _, name := range []string{"red", "blue", "green"} {
+		if got[name+"2"] < 12 {
+			t.Errorf("a third each is %v", got)
+		}
+		if e.stat("cluster.cds_egress_http2_"+name+"_http2_8080.health_check.success") == 0 {
+			t.Errorf("the health of %s is not asked for", name)
+		}
+	}
+	failing.Store(true)
+	if got := share(t, 40, url, "color.local"); got["500"] == 0 {
+		t.Errorf("a failing node without a policy: %v", got)
+	}
+	// A cluster once picked is kept: another try is for the same virtual node.
+	f.updateRoute("color", "all", route(`,"retryPolicy":{"maxRetries":3,"perRetryTimeout":{"unit":"s","value":2},"httpRetryEvents":["server-error"]}`))
+	eventually(t, "what fails is tried again", func() bool {
+		share(t, 10, url, "color.local")
+		return e.stat("cluster.cds_egress_http2_red_http2_8080.upstream_rq_retry") >= 3
+	})
+}
+
+// TestWalkOutliers is howto-outlier-detection with four endpoints of one virtual node:
+// one that fails is left alone, and when most have failed all are used again.
+func TestWalkOutliers(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "outliers", 37)
+	front := f.address()
+	discovery := func(args ...string) map[string]any {
+		t.Helper()
+		return f.aws(f.admin, append([]string{"servicediscovery"}, args...)...)
+	}
+	discovery("create-http-namespace", "--name", "apps.local")
+	namespace := discovery("list-namespaces")["Namespaces"].([]any)[0].(map[string]any)["Id"].(string)
+	service := discovery("create-service", "--name", "color", "--namespace-id", namespace)["Service"].(map[string]any)["Id"].(string)
+	var bad atomic.Int64 // so many of the endpoints fail
+	for i := range 4 {
+		address := f.address()
+		serveHTTP(t, address+":8080", "color", func(w http.ResponseWriter, _ *http.Request) {
+			if int64(i) < bad.Load() {
+				w.WriteHeader(500)
+			}
+			fmt.Fprint(w, "color")
+		})
+		discovery("register-instance", "--service-id", service, "--instance-id", fmt.Sprint("i-", i), "--attributes", "AWS_INSTANCE_IPV4="+address)
+	}
+	node := func(more string) string {
+		return `{"listeners":[{"portMapping":{"port":8080,"protocol":"http"}` + more + `}],"serviceDiscovery":{"awsCloudMap":{"namespaceName":"apps.local","serviceName":"color"}}}`
+	}
+	f.node("color", node(""))
+	f.service("color.apps.local", "", "color")
+	f.node("front", listen(front, "http", 8080, "", backends("color.apps.local")))
+	f.unsigned("virtualNode", "front")
+	e := f.machine("front", front, 8080, nil)
+	url := "http://" + front + ":15001/"
+	cluster := "cluster.cds_egress_outliers_color_http_8080."
+	eventually(t, "all four endpoints are there", func() bool { return e.stat(cluster+"membership_healthy") == 4 })
+	bad.Store(1)
+	if got := share(t, 80, url, "color.apps.local"); got["500"] != 20 || got["color"] != 60 {
+		t.Errorf("one of four endpoints fails: %v", got)
+	}
+	f.updateNode("color", node(`,"outlierDetection":{"maxServerErrors":5,"interval":{"unit":"ms","value":200},"baseEjectionDuration":{"unit":"s","value":60},"maxEjectionPercent":100}`))
+	ejected := func(n int) {
+		t.Helper()
+		eventually(t, fmt.Sprint(n, " endpoints are thrown out"), func() bool {
+			share(t, 8, url, "color.apps.local")
+			return e.stat(cluster+"outlier_detection.ejections_active") == n
+		})
+	}
+	ejected(1)
+	if got := share(t, 40, url, "color.apps.local"); got["color"] != 40 {
+		t.Errorf("the endpoint that fails is left alone: %v", got)
+	}
+	bad.Store(3)
+	ejected(3)
+	eventually(t, "with one of four left all are used", func() bool {
+		got := share(t, 20, url, "color.apps.local")
+		return got["500"] > 0 && got["color"] > 0 && e.stat(cluster+"lb_healthy_panic") > 0
+	})
+}
