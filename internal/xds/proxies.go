@@ -35,7 +35,7 @@ type Proxy struct {
 	Authorized  bool `json:"authorized"`
 	Incremental bool `json:"incremental"`
 	// Revision is the newest that the Envoy has acknowledged, 0 for none; Current is
-	// that of what it is to have.
+	// the one in force, and InStep says that the Envoy has what it says.
 	Revision   store.Revision `json:"revision"`
 	Current    store.Revision `json:"current"`
 	InStep     bool           `json:"inStep"`
@@ -77,7 +77,7 @@ func (s *Server) Proxies(account string) []Proxy {
 	s.mu.Unlock()
 	out := make([]Proxy, 0, len(streams))
 	for _, st := range streams {
-		p := st.show()
+		p := st.show(snap.Revision())
 		if v, _ := s.decide(snap, st.grant); v.question != nil {
 			p.Explanation = new(authz.Explain(snap, v.question))
 		}
@@ -89,7 +89,8 @@ func (s *Server) Proxies(account string) []Proxy {
 	return out
 }
 
-func (st *stream) show() Proxy {
+// show tells of a stream; newest is the revision in force.
+func (st *stream) show(newest store.Revision) Proxy {
 	current := st.entry.state()
 	c := st.grant.caller
 	st.mu.Lock()
@@ -98,7 +99,7 @@ func (st *stream) show() Proxy {
 		ConnectionID: st.id, Endpoint: st.grant.arn, Account: st.grant.endpoint.Account, NodeID: st.node.GetId(),
 		Principal: c.principal.Display(), SourceIP: c.request.Remote.Addr().String(), Since: st.opened.UTC(),
 		UserAgent: st.node.GetUserAgentName(), Authorized: st.authorized, Incremental: st.incremental,
-		Revision: st.acked, Current: current.revision, InStep: st.acked >= current.revision && st.acked != 0, Rejections: st.rejections,
+		Revision: st.acked, Current: newest, InStep: st.acked >= newest,
 	}
 	if version := st.node.GetUserAgentBuildVersion().GetVersion(); version != nil {
 		p.UserAgent += fmt.Sprintf("/%d.%d.%d", version.GetMajorNumber(), version.GetMinorNumber(), version.GetPatch())
@@ -113,11 +114,12 @@ func (st *stream) show() Proxy {
 		p.Problem = current.problem.Error()
 	}
 	for k := range kinds {
-		if text := st.subs[k].rejected; text != "" {
+		p.Rejections += st.subs[k].rejections
+		if sub := &st.subs[k]; sub.refuses(current.tables[k]) {
 			if p.Rejected == nil {
 				p.Rejected = map[string]string{}
 			}
-			p.Rejected[typeURLs[k]] = text
+			p.Rejected[typeURLs[k]] = sub.rejected
 		}
 	}
 	return p
@@ -162,7 +164,7 @@ func (a *attempts) add(n Attempt) (first bool) {
 }
 
 // Refused lists the Envoys of an account that were refused, the newest first. What
-// named no endpoint belongs to nobody and is shown to all.
+// named no endpoint and was not signed belongs to nobody and is shown to all.
 func (s *Server) Refused(account string) []Attempt {
 	s.attempts.mu.Lock()
 	defer s.attempts.mu.Unlock()
@@ -181,7 +183,9 @@ func (s *Server) refused(a *attempt) {
 	code := status.Code(a.err)
 	shown := Attempt{
 		Time: now, NodeID: a.node, Principal: a.caller.principal.Display(), SourceIP: a.caller.request.Remote.Addr().String(),
-		Code: int(code), Text: status.Convert(a.err).Message(), Account: a.claim.endpoint.Account,
+		Code: int(code), Text: status.Convert(a.err).Message(),
+		// Who named no endpoint is told of in the account of whoever asked.
+		Account: cmp.Or(a.claim.endpoint.Account, a.caller.principal.Account),
 	}
 	if a.claim.endpoint.Name != "" {
 		shown.Endpoint = a.claim.endpoint.ARN()

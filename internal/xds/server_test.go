@@ -326,7 +326,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("the refusals do not tell of %s: %+v", arn("b"), list)
 	}
 	for _, a := range w.server.Refused(other) {
-		if a.Account == account {
+		if a.Account == account || strings.Contains(a.Principal, account) {
 			t.Errorf("another account is told of %+v", a)
 		}
 	}
@@ -409,6 +409,10 @@ func TestServed(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	revision := w.node("a", 81)
+	// The change is in force, whether the service has got to it or not.
+	if step().InStep {
+		t.Error("a proxy that nothing was sent to yet is in step")
+	}
 	cds = receiveOne(t, s)
 	if step().InStep {
 		t.Error("a proxy that has not acknowledged is in step")

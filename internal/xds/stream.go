@@ -15,6 +15,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/store"
 )
 
@@ -29,6 +30,12 @@ func (r request) node() *core.Node {
 		return r.delta.GetNode()
 	}
 	return r.sotw.GetNode()
+}
+
+// names counts the names in the request, of any list.
+func (r request) names() int {
+	return len(r.sotw.GetResourceNames()) + len(r.delta.GetResourceNamesSubscribe()) + len(r.delta.GetResourceNamesUnsubscribe()) +
+		len(r.delta.GetInitialResourceVersions())
 }
 
 func (r request) typeURL() string {
@@ -60,8 +67,6 @@ type stream struct {
 	nonce      uint64
 	// acked is the newest revision that the proxy is known to have.
 	acked store.Revision
-	// rejections counts the responses that the proxy refused.
-	rejections int
 }
 
 // end ends the stream, if nothing has ended it yet.
@@ -81,6 +86,8 @@ func (s *stream) notify() {
 
 // maxNames bounds what a proxy can make us remember, by kind.
 const maxNames = 20000
+
+var errTooMany = status.Error(codes.ResourceExhausted, "too many names of one type are subscribed to")
 
 // receive reads requests until the stream ends.
 func receive(gs grpc.ServerStream, incremental bool, to chan<- request) {
@@ -137,21 +144,23 @@ func (s *stream) take(r request) error {
 	if !ok {
 		return status.Error(codes.InvalidArgument, "there are no resources of type "+quote(r.typeURL()))
 	}
+	if r.names() > maxNames {
+		return errTooMany
+	}
 	current := s.entry.state()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := &s.subs[k]
-	awaited := sub.awaited
+	rejections := sub.rejections
 	if r.delta != nil {
 		sub.deltaRequest(r.delta)
 	} else {
 		sub.sotwRequest(k, r.sotw, current.tables[k])
 	}
-	if len(sub.names)+len(sub.resume) > maxNames {
-		return status.Error(codes.ResourceExhausted, "too many names of one type are subscribed to")
+	if len(sub.names) > maxNames {
+		return errTooMany
 	}
-	if awaited && !sub.awaited && sub.rejected != "" {
-		s.rejections++
+	if sub.rejections > rejections {
 		s.server.rejected(s, k, sub.rejected)
 	}
 	s.settle(current)
@@ -249,7 +258,7 @@ func (s *Server) serve(gs grpc.ServerStream, incremental bool) error {
 	}
 	who, err := s.authenticate(ctx, snap, method)
 	if err != nil {
-		s.refused(&attempt{caller: &caller{request: neutral(ctx, method)}, err: err})
+		s.refused(&attempt{caller: &caller{principal: &identity.Principal{}, request: neutral(ctx, method)}, err: err})
 		return err
 	}
 	requests := make(chan request)

@@ -15,7 +15,7 @@ type subscription struct {
 	all   bool
 	names map[string]struct{}
 	// fresh are names that were asked for and not answered yet.
-	fresh []string
+	fresh map[string]struct{}
 	// resume holds the versions of resources that the proxy says it has, when it
 	// comes back: only what differs is sent. nil otherwise.
 	resume map[string]string
@@ -31,8 +31,14 @@ type subscription struct {
 	// is sent until it does, so that a slow proxy gets the newest state and not all
 	// that was between.
 	awaited bool
-	// rejected is the proxy's error text of the last response, "" if it took it.
-	rejected string
+	// flight is what the last response has of new things, until it is answered.
+	flight []*resource
+	// refused are the versions of resources that were in a response which the proxy
+	// refused, and that it has not taken since; rejected is its last error text.
+	// rejections counts.
+	refused    map[string]string
+	rejected   string
+	rejections int
 }
 
 // wants tells whether a resource is subscribed to.
@@ -72,13 +78,37 @@ func (s *subscription) answer(nonce, failure string) bool {
 	if !s.awaited {
 		return true // it has been answered, and the first answer counts
 	}
-	s.awaited, s.rejected = false, failure
+	for _, r := range s.flight {
+		if failure == "" {
+			delete(s.refused, r.name)
+			continue
+		}
+		if s.refused == nil {
+			s.refused = map[string]string{}
+		}
+		s.refused[r.name] = r.version
+	}
+	if failure != "" {
+		s.rejected = failure
+		s.rejections++
+	}
+	s.awaited, s.flight = false, nil
 	return true
+}
+
+// refuses tells whether something is wanted of the table that the proxy has refused.
+func (s *subscription) refuses(t *table) bool {
+	for name, version := range s.refused {
+		if r := t.byName[name]; r != nil && r.version == version && s.wants(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // inStep tells whether the proxy has taken what the table has now.
 func (s *subscription) inStep(t *table) bool {
-	return !s.active || s.sent == t.serial && s.dropped == t.serial && !s.awaited && s.rejected == "" && len(s.fresh) == 0
+	return !s.active || s.sent == t.serial && s.dropped == t.serial && !s.awaited && len(s.fresh) == 0 && !s.refuses(t)
 }
 
 // underWay tells whether the proxy is yet to say what it makes of what the table has.
@@ -109,7 +139,7 @@ func (s *subscription) sotwRequest(k kind, r *discovery.DiscoveryRequest, t *tab
 			continue
 		}
 		if _, had := s.names[name]; !had && !s.all {
-			s.fresh = append(s.fresh, name)
+			s.ask(name)
 		}
 		names[name] = struct{}{}
 	}
@@ -147,9 +177,7 @@ func (s *subscription) deltaRequest(r *discovery.DeltaDiscoveryRequest) {
 		}
 		// A name that is subscribed to again is wanted again.
 		s.names[name] = struct{}{}
-		if !slices.Contains(s.fresh, name) {
-			s.fresh = append(s.fresh, name)
-		}
+		s.ask(name)
 	}
 	for _, name := range r.GetResourceNamesUnsubscribe() {
 		if name == "*" {
@@ -157,8 +185,16 @@ func (s *subscription) deltaRequest(r *discovery.DeltaDiscoveryRequest) {
 			continue
 		}
 		delete(s.names, name)
-		s.fresh = slices.DeleteFunc(s.fresh, func(n string) bool { return n == name })
+		delete(s.fresh, name)
 	}
+}
+
+// ask notes that a name was newly asked for.
+func (s *subscription) ask(name string) {
+	if s.fresh == nil {
+		s.fresh = map[string]struct{}{}
+	}
+	s.fresh[name] = struct{}{}
 }
 
 // due is what to send now, nil for nothing, but for the nonce. settled says that
@@ -172,7 +208,7 @@ func (s *subscription) due(t *table, incremental, settled bool) (message []byte,
 	if !first && s.dropped < t.floor {
 		return nil, true
 	}
-	if s.rejected != "" && s.sent == t.serial && len(s.fresh) == 0 {
+	if s.sent == t.serial && len(s.fresh) == 0 && s.refuses(t) {
 		return nil, false // it would be refused again
 	}
 	if s.resume != nil {
@@ -218,12 +254,14 @@ func (s *subscription) due(t *table, incremental, settled bool) (message []byte,
 	}
 	s.sent, s.dropped = t.serial, dropped
 	if s.covers(changed) && s.covers(told) && len(fresh) == 0 && len(missing) == 0 {
+		s.flight = changed
 		return t.message(key), false
 	}
 	changed, told = slices.Concat(s.wanted(changed), fresh), s.wanted(told)
 	if !first && len(changed) == 0 && len(told) == 0 && len(missing) == 0 {
 		return nil, false
 	}
+	s.flight = changed
 	return t.encode(incremental, changed, told, missing), false
 }
 
@@ -251,13 +289,14 @@ func (s *subscription) resumed(t *table) []byte {
 	if len(changed) == 0 && len(missing) == 0 {
 		return nil
 	}
+	s.flight = changed
 	return t.encode(true, changed, nil, missing)
 }
 
 // takeFresh takes the names that were newly asked for: what there is of them and has
 // not changed since it was sent, and those that nothing has.
 func (s *subscription) takeFresh(t *table) (found []*resource, missing []string) {
-	for _, name := range s.fresh {
+	for _, name := range slices.Sorted(maps.Keys(s.fresh)) {
 		r := t.byName[name]
 		switch {
 		case !s.wants(name): // it was asked for, and then no more
@@ -273,5 +312,5 @@ func (s *subscription) takeFresh(t *table) (found []*resource, missing []string)
 
 // begun notes that a message was given a nonce and is under way.
 func (s *subscription) begun(version string, nonce uint64) {
-	s.version, s.nonce, s.awaited, s.rejected = version, nonce, true, ""
+	s.version, s.nonce, s.awaited = version, nonce, true
 }

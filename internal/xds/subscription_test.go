@@ -182,7 +182,7 @@ func TestAnyHistory(t *testing.T) {
 		if c.pending {
 			c.answer(k, tb, "")
 		}
-		if c.sub.rejected != "" {
+		if c.sub.refuses(tb) {
 			last := list("last=1")
 			last[0].any = anyOf(k, last[0])
 			tb = next(tb, k, last)
@@ -247,7 +247,7 @@ func TestRejected(t *testing.T) {
 				t.Errorf("incremental %t: a refused response is sent again", incremental)
 			}
 		}
-		if c.sub.rejected != "no such file" || c.sub.inStep(tb) {
+		if c.sub.rejected != "no such file" || c.sub.rejections != 1 || c.sub.inStep(tb) {
 			t.Errorf("incremental %t: rejected %q", incremental, c.sub.rejected)
 		}
 		tb = next(tb, listeners, list("a=2"))
@@ -258,6 +258,48 @@ func TestRejected(t *testing.T) {
 		c.answer(listeners, tb, "")
 		if !c.sub.inStep(tb) {
 			t.Errorf("incremental %t: not in step after an acknowledgement", incremental)
+		}
+	}
+}
+
+// TestStaysRefused: that a proxy takes something else does not make it take what it
+// refused.
+func TestStaysRefused(t *testing.T) {
+	for _, incremental := range []bool{false, true} {
+		c := &client{incremental: incremental, holds: map[string]string{}, names: []string{"a"}}
+		tb := next(nil, routes, list("a=1", "b=1"))
+		ask := func(names ...string) {
+			c.names = names
+			if incremental {
+				c.sub.deltaRequest(&discovery.DeltaDiscoveryRequest{ResourceNamesSubscribe: names})
+			} else {
+				c.sub.sotwRequest(routes, &discovery.DiscoveryRequest{ResourceNames: names, ResponseNonce: nonceText(c.nonce)}, tb)
+			}
+		}
+		exchange := func(failure string) {
+			t.Helper()
+			message, _ := c.sub.due(tb, incremental, true)
+			if message == nil {
+				t.Fatalf("incremental %t: nothing is due", incremental)
+			}
+			c.take(t, routes, tb, message)
+			c.answer(routes, tb, failure)
+		}
+		ask("a")
+		exchange("no such cluster")
+		ask("a", "b")
+		if incremental {
+			// Asked for again, it is sent again; only b is new here.
+			delete(c.sub.fresh, "a")
+		}
+		exchange("")
+		if c.sub.inStep(tb) {
+			t.Errorf("incremental %t: in step although a was refused", incremental)
+		}
+		tb = next(tb, routes, list("a=2", "b=1"))
+		exchange("")
+		if !c.sub.inStep(tb) {
+			t.Errorf("incremental %t: not in step with what it has taken", incremental)
 		}
 	}
 }
