@@ -1,6 +1,8 @@
-// Package certs is the installation's own certificate authority. It issues the
-// certificates of the gateway's HTTPS listeners, as AWS Certificate Manager does
-// for VPC Lattice.
+// Package certs is the installation's own certificate authorities. One issues the
+// certificates of the installation's own listeners and of the gateway's, as AWS
+// Certificate Manager does for VPC Lattice; its keys never leave the servers. Each
+// account has another for its meshes, whose keys go to Envoys: what one of those
+// vouches for must mean nothing outside the account.
 package certs
 
 import (
@@ -48,6 +50,12 @@ const (
 	leafLife      = 90 * 24 * time.Hour
 )
 
+// Installation is the name of the installation's own authority, Mesh that of an
+// account's for its meshes.
+const Installation = "default"
+
+func Mesh(account string) string { return "mesh/" + account }
+
 // Authority issues certificates.
 type Authority struct {
 	certificate *x509.Certificate
@@ -57,24 +65,23 @@ type Authority struct {
 	leaves      map[string]*tls.Certificate
 }
 
-// Open takes the installation's authority from the store, and makes it if there is
-// none.
-func Open(ctx context.Context, s *store.Store, sealer Sealer, now clock.Clock) (*Authority, error) {
+// Open takes the authority of a name from the store, and makes it if there is none.
+func Open(ctx context.Context, s *store.Store, sealer Sealer, now clock.Clock, name string) (*Authority, error) {
 	var r *record
 	_, err := s.Update(ctx, func(tx *store.Tx) error {
 		var err error
-		if r, err = authorities.Get(tx, "default"); err != nil || r != nil {
+		if r, err = authorities.Get(tx, name); err != nil || r != nil {
 			return err
 		}
-		if r, err = create(sealer, now()); err != nil {
+		if r, err = create(sealer, now(), name); err != nil {
 			return err
 		}
-		return authorities.Put(tx, "default", r)
+		return authorities.Put(tx, name, r)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the certificate authority: %w", err)
 	}
-	plain, err := sealer.Open(r.Sealed, aad)
+	plain, err := sealer.Open(r.Sealed, aad+suffix(name))
 	if err != nil {
 		return nil, fmt.Errorf("opening the certificate authority: %w", err)
 	}
@@ -93,13 +100,25 @@ func Open(ctx context.Context, s *store.Store, sealer Sealer, now clock.Clock) (
 	return &Authority{certificate: certificate, key: signer, clock: now, leaves: map[string]*tls.Certificate{}}, nil
 }
 
-func create(sealer Sealer, now time.Time) (*record, error) {
+// suffix keeps the sealed keys of authorities apart.
+func suffix(name string) string {
+	if name == Installation {
+		return ""
+	}
+	return " " + name
+}
+
+func create(sealer Sealer, now time.Time, name string) (*record, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
+	subject := "Latchwork installation CA"
+	if name != Installation {
+		subject = "Latchwork CA " + name
+	}
 	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "Latchwork installation CA"},
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: subject},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(authorityLife),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -112,7 +131,7 @@ func create(sealer Sealer, now time.Time) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := sealer.Seal(plain, aad)
+	sealed, err := sealer.Seal(plain, aad+suffix(name))
 	return &record{Certificate: der, Sealed: sealed}, err
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -207,6 +208,8 @@ func (c *waitCommand) Run(e *env) error {
 }
 
 type caCommand struct {
+	Mesh    bool   `help:"That of an account's meshes, which issues what AWS Certificate Manager did."`
+	Account string `help:"With --mesh, the account. The default account's by default."`
 	DataDir string `default:"./latchwork-data" help:"Data directory of the server."`
 }
 
@@ -215,7 +218,11 @@ func (c *caCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(info.CA)
+	file := info.CA
+	if c.Mesh {
+		file = server.MeshCAFile(c.DataDir, cmp.Or(c.Account, info.AccountID))
+	}
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}

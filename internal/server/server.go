@@ -71,6 +71,8 @@ type Server struct {
 	// ems is nil where the Envoy management service is off.
 	ems     *xds.Server
 	emsAddr net.Listener
+	// meshAuthorities are those of the accounts, by account.
+	meshAuthorities map[string]*certs.Authority
 
 	api              *http.Server
 	apiAddr, adminAt net.Listener
@@ -191,7 +193,7 @@ func (s *Server) open(ctx context.Context) error {
 	if s.ring, err = credential.OpenKeyRing(s.cfg.KeyFile); err != nil {
 		return err
 	}
-	if s.authority, err = certs.Open(ctx, s.store, s.ring, s.clock); err != nil {
+	if s.authority, err = certs.Open(ctx, s.store, s.ring, s.clock, certs.Installation); err != nil {
 		return err
 	}
 	if s.access, err = s.openLog("access log", s.cfg.AccessLog); err != nil {
@@ -220,7 +222,7 @@ func (s *Server) open(ctx context.Context) error {
 		Certificate: s.certificate, TargetTLS: targetTLS, MaxStaleness: s.cfg.maxStaleness, Access: s.access,
 		Recorder: s.recorder, Clock: s.clock, Log: s.log, Decided: s.metrics.decided("gateway"),
 	})
-	if err := s.openEMS(authenticator); err != nil {
+	if err := s.openEMS(ctx, authenticator); err != nil {
 		return err
 	}
 	if err := s.openAPI(authenticator, tokens); err != nil {

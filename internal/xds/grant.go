@@ -3,6 +3,7 @@ package xds
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -89,7 +90,7 @@ func (s *Server) permitted(snap *snapshot.Snapshot, g *grant, rule snapshot.Prox
 	ask := func(action, resource string) bool {
 		v.question = &authz.Query{
 			Request: policy.Request{Principal: g.caller.principal, Action: action, Resource: resource, Keys: s.keys(snap, g, v.mesh)},
-			Account: g.endpoint.Account,
+			Account: accountOf(resource),
 		}
 		v.decision = authz.Decide(snap, v.question)
 		return v.decision.Allowed
@@ -116,6 +117,15 @@ func (s *Server) permitted(snap *snapshot.Snapshot, g *grant, rule snapshot.Prox
 		}
 	}
 	return nil
+}
+
+// accountOf is the account in an ARN. What is not one belongs to nobody, and so to
+// no caller.
+func accountOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[4] != "" {
+		return parts[4]
+	}
+	return "nobody"
 }
 
 // plainNode tells whether an endpoint is a virtual node that does not use TLS.

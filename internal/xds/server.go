@@ -33,8 +33,9 @@ import (
 type Config struct {
 	Publisher     *snapshot.Publisher
 	Authenticator *credential.Authenticator
-	// Certificates issues what AWS Certificate Manager would.
-	Certificates translate.Certificates
+	// Certificates issues what AWS Certificate Manager would, to the mesh endpoints of
+	// an account.
+	Certificates func(account string) translate.Certificates
 	Audit        *audit.Writer
 	Clock        clock.Clock
 	Log          *slog.Logger
@@ -209,7 +210,7 @@ func (s *Server) follow(ctx context.Context, snap *snapshot.Snapshot, anew bool)
 	for _, e := range entries {
 		group.Go(func() error {
 			before := e.state().problem
-			changed := e.update(snap, s.cfg.Certificates, anew)
+			changed := e.update(snap, s.cfg.Certificates(e.claim.endpoint.Account), anew)
 			if err := e.state().problem; err != nil && (before == nil || before.Error() != err.Error()) {
 				s.cfg.Log.Warn("a mesh endpoint cannot be translated; its proxies keep what they have", "endpoint", e.key.arn, "error", err)
 			}
@@ -292,7 +293,7 @@ func (s *Server) open(gs grpc.ServerStream, incremental bool, who *caller, first
 		}
 		snap = newest
 	}
-	st.entry.update(snap, s.cfg.Certificates, false)
+	st.entry.update(snap, s.cfg.Certificates(c.endpoint.Account), false)
 	if current := st.entry.state(); current.tables[clusters] == nil {
 		s.leave(st)
 		return refuse(c, v, status.Error(codes.InvalidArgument, "the mesh endpoint cannot be translated: "+errorText(current.problem.Error())))

@@ -35,6 +35,7 @@ import (
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
 	wire "github.com/latchwork/latchwork/internal/wire/appmesh"
+	"github.com/latchwork/latchwork/internal/xds/translate"
 )
 
 const (
@@ -79,6 +80,7 @@ func newWorld(t testing.TB, change func(*Config, *snapshot.Settings)) *world {
 		Authenticator: &credential.Authenticator{Tokens: w.tokens, Verifier: sigv4.NewVerifier()},
 		Audit:         audit.NewWriter("audit log", nil, slog.New(slog.DiscardHandler)), Clock: clock, Log: slog.New(slog.DiscardHandler),
 		Partition: "aws", Region: region, DefaultAccount: account, Hostnames: []string{host},
+		Certificates: func(string) translate.Certificates { return nil },
 	}
 	if change != nil {
 		change(&cfg, &settings)
@@ -686,6 +688,33 @@ func TestOff(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	ended(t, open(strings.Replace(arn("a"), account, other, 1)), codes.Unauthenticated, textMissingToken)
+}
+
+// TestForeignCertificate: a certificate of another account is nobody's to have, however
+// much the role may do.
+func TestForeignCertificate(t *testing.T) {
+	w := newWorld(t, nil)
+	w.change(func(tx *store.Tx) error {
+		u := &model.User{Meta: model.Meta{ID: "AIDAa", ARN: "arn:aws:iam::" + account + ":user/a", Name: "a", Account: account}, Path: "/"}
+		u.Inline = map[string]string{"p": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}
+		return errors.Join(
+			model.Users.Put(tx, model.IAMKey(account, "a"), u),
+			model.AccessKeys.Put(tx, "AKIAa", &model.AccessKey{Meta: model.Meta{ID: "AKIAa", Account: account}, User: "a", UserID: "AIDAa", Sealed: []byte("x"), Active: true}),
+		)
+	})
+	for _, certificate := range []string{"arn:aws:acm:" + region + ":" + other + ":certificate/x", "nonsense"} {
+		w.change(func(tx *store.Tx) error {
+			return model.VirtualNodes.Put(tx, model.MeshKey(account, region, "m", "a"), &model.VirtualNode{MeshMeta: inMesh(account, "/virtualNode/a", "a"), Spec: &wire.VirtualNodeSpec{
+				ServiceDiscovery: &wire.ServiceDiscovery{Dns: &wire.DnsServiceDiscovery{Hostname: new("a.local")}},
+				Listeners: []wire.Listener{{PortMapping: &wire.PortMapping{Port: new(int64(80)), Protocol: new("http")}, Tls: &wire.ListenerTls{
+					Mode: new("STRICT"), Certificate: &wire.ListenerTlsCertificate{Acm: &wire.ListenerTlsAcmCertificate{CertificateArn: &certificate}},
+				}}},
+			}})
+		})
+		s := w.open("a")
+		send(t, s, first(arn("a"), clusters))
+		ended(t, s, codes.PermissionDenied, "Unauthorized to perform acm:ExportCertificate for "+certificate+".")
+	}
 }
 
 // TestUnshared: when a mesh is not shared any more, the proxies of the other account
