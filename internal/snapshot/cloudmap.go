@@ -1,10 +1,6 @@
 package snapshot
 
-import (
-	"strings"
-
-	"github.com/latchwork/latchwork/internal/model"
-)
+import "github.com/latchwork/latchwork/internal/model"
 
 // Instances are those that are registered for a Cloud Map service, healthy or not,
 // by id; ok is false where there is no such namespace or service in the account and
@@ -17,13 +13,6 @@ func (s *Snapshot) Instances(account, region, namespace, service string) (instan
 // '/' in it and a service's may not.
 func discoveryKey(account, region, namespace, service string) string {
 	return model.Scope{Account: account, Region: region}.Key(namespace, service)
-}
-
-// serviceOfInstance is the key of the service that an instance's key says: account,
-// region and service id.
-func serviceOfInstance(key string) string {
-	parts := strings.SplitN(key, "/", 4)
-	return strings.Join(parts[:min(3, len(parts))], "/")
 }
 
 // rediscovered are the names whose instances must be collected anew: those of

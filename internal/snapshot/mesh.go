@@ -20,6 +20,15 @@ type Mesh struct {
 	services      map[string]*model.VirtualService
 	routes        map[string][]*model.Route        // by virtual router
 	gatewayRoutes map[string][]*model.GatewayRoute // by virtual gateway
+	// unreadable are the keys in the store of what is in the mesh and cannot be read.
+	unreadable []string
+}
+
+// Unreadable tells whether what has a key in the store, or what belongs to it, is in
+// the mesh and cannot be read. It looks as if it were not there, and nobody knows what
+// it says: without a route its requests would go where those of a broader one do.
+func (m *Mesh) Unreadable(key string) bool {
+	return slices.ContainsFunc(m.unreadable, func(k string) bool { return k == key || strings.HasPrefix(k, key+"/") })
 }
 
 // Node finds a virtual node by name; nil if there is none.
@@ -130,6 +139,17 @@ func grouped[T any](t *table[T], keys set, by func(*T) string) map[string][]*T {
 	return out
 }
 
+// unreadable are the keys in the store of those records of a mesh that cannot be read.
+func unreadable[T any](t *table[T], mesh string) []string {
+	var out []string
+	for id := range t.unreadable {
+		if root(id) == mesh {
+			out = append(out, t.collection.Key(id))
+		}
+	}
+	return out
+}
+
 func (b *builder) mesh(out *editor[*Mesh], endpoints *editor[[]string], before *Snapshot, key string) {
 	old, _ := before.meshes.get(key)
 	var made *Mesh
@@ -144,6 +164,10 @@ func (b *builder) mesh(out *editor[*Mesh], endpoints *editor[[]string], before *
 			routes:        grouped(b.st.routes, in.routes[key], func(r *model.Route) string { return r.Router }),
 			gatewayRoutes: grouped(b.st.entries, in.gatewayRoutes[key], func(r *model.GatewayRoute) string { return r.Gateway }),
 		}
+		made.unreadable = slices.Concat(
+			unreadable(b.st.nodes, key), unreadable(b.st.gateways, key), unreadable(b.st.routers, key),
+			unreadable(b.st.virtual, key), unreadable(b.st.routes, key), unreadable(b.st.entries, key),
+		)
 		out.set(key, made)
 	} else {
 		out.remove(key)

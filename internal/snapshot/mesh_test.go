@@ -81,3 +81,44 @@ func TestMeshMadeAnew(t *testing.T) {
 		t.Error("a node whose record cannot be read is there")
 	}
 }
+
+// TestMeshUnreadable: a mesh tells what in it cannot be read, also of what could never
+// be read, until it is written again or gone.
+func TestMeshUnreadable(t *testing.T) {
+	w := newWorld(t)
+	for _, mesh := range []string{"m", "m2"} {
+		meta := meshMeta(account, account, "", "m")
+		meta.Mesh, meta.Name = mesh, mesh
+		put(w, model.Meshes, model.MeshKey(account, region, mesh), &model.Mesh{MeshMeta: meta})
+	}
+	route := model.MeshKey(account, region, "m", "r", "a")
+	good := &model.Route{MeshMeta: meshMeta(account, account, "/virtualRouter/r/route/a", "a"), Router: "r"}
+	of := func(s *Snapshot, mesh, router string) bool {
+		return s.Mesh(account, region, mesh).Unreadable(model.Routes.Key(model.MeshKey(account, region, mesh, router)))
+	}
+	for _, step := range []struct {
+		name   string
+		change func() *Snapshot
+		want   bool
+	}{
+		{"never readable", func() *Snapshot { return spoil(w, model.Routes, route) }, true},
+		{"written", func() *Snapshot { return put(w, model.Routes, route, good) }, false},
+		{"spoilt", func() *Snapshot { return spoil(w, model.Routes, route) }, true},
+		{"gone", func() *Snapshot { return remove(w, model.Routes, route) }, false},
+	} {
+		s := step.change()
+		if got := of(s, "m", "r"); got != step.want {
+			t.Errorf("%s: unreadable is %v", step.name, got)
+		}
+		if of(s, "m", "r2") || of(s, "m2", "r") || s.Mesh(account, region, "m").Unreadable(model.VirtualRouters.Key(model.MeshKey(account, region, "m", "r"))) {
+			t.Errorf("%s: something else is unreadable", step.name)
+		}
+		if got := len(s.Problems()); (got == 1) != step.want {
+			t.Errorf("%s: %d problems", step.name, got)
+		}
+	}
+	s := spoil(w, model.VirtualNodes, model.MeshKey(account, region, "m", "n"))
+	if !s.Mesh(account, region, "m").Unreadable(model.VirtualNodes.Key(model.MeshKey(account, region, "m", "n"))) {
+		t.Error("a virtual node cannot be read, and its mesh does not tell")
+	}
+}

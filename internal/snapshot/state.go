@@ -194,6 +194,27 @@ func relate[T any](x index, touched interface{ add(string) }, of func(*T) string
 	}
 }
 
+// below keeps an index in step with a table whose ids begin with the root that a
+// record belongs to. So it hears of one that cannot be read too.
+func below[T any](x index, touched set) func(id string, before, after *T) {
+	return func(id string, _, after *T) {
+		of := root(id)
+		touched.add(of)
+		if after != nil {
+			x.link(of, id)
+		} else {
+			x.unlink(of, id)
+		}
+	}
+}
+
+// root is the key that the id of a record begins with: account, region, and the mesh or
+// the Cloud Map service that it belongs to.
+func root(id string) string {
+	parts := strings.SplitN(id, "/", 4)
+	return strings.Join(parts[:min(3, len(parts))], "/")
+}
+
 // touch marks a record, and remembers the ARN it had.
 func touch[T any](t touched, arn func(*T) string) func(string, *T, *T) {
 	return func(id string, before, _ *T) {
@@ -305,12 +326,12 @@ func newState() *state {
 	s.profiles = newTable(model.Profiles, touch(d.profiles, func(p *model.InstanceProfile) string { return p.ARN }))
 	s.bindings = newTable(model.Bindings, func(string, *model.Binding, *model.Binding) { d.bindings = true })
 	s.meshes = newTable(model.Meshes, func(id string, _, _ *model.Mesh) { d.meshes.add(id) })
-	s.nodes = newTable(model.VirtualNodes, relate(s.inMesh.nodes, d.meshes, func(n *model.VirtualNode) string { return n.MeshKey() }))
-	s.gateways = newTable(model.VirtualGateways, relate(s.inMesh.gateways, d.meshes, func(g *model.VirtualGateway) string { return g.MeshKey() }))
-	s.routers = newTable(model.VirtualRouters, relate(s.inMesh.routers, d.meshes, func(r *model.VirtualRouter) string { return r.MeshKey() }))
-	s.virtual = newTable(model.VirtualServices, relate(s.inMesh.services, d.meshes, func(v *model.VirtualService) string { return v.MeshKey() }))
-	s.routes = newTable(model.Routes, relate(s.inMesh.routes, d.meshes, func(r *model.Route) string { return r.MeshKey() }))
-	s.entries = newTable(model.GatewayRoutes, relate(s.inMesh.gatewayRoutes, d.meshes, func(r *model.GatewayRoute) string { return r.MeshKey() }))
+	s.nodes = newTable(model.VirtualNodes, below[model.VirtualNode](s.inMesh.nodes, d.meshes))
+	s.gateways = newTable(model.VirtualGateways, below[model.VirtualGateway](s.inMesh.gateways, d.meshes))
+	s.routers = newTable(model.VirtualRouters, below[model.VirtualRouter](s.inMesh.routers, d.meshes))
+	s.virtual = newTable(model.VirtualServices, below[model.VirtualService](s.inMesh.services, d.meshes))
+	s.routes = newTable(model.Routes, below[model.Route](s.inMesh.routes, d.meshes))
+	s.entries = newTable(model.GatewayRoutes, below[model.GatewayRoute](s.inMesh.gatewayRoutes, d.meshes))
 	s.spaces = newTable(model.Namespaces, func(id string, _, _ *model.Namespace) { d.spaces.add(id) })
 	spaceRelation := relate(s.foundIn, set{}, func(v *model.CloudMapService) string {
 		return model.Scope{Account: v.Account, Region: v.Region}.Key(v.Namespace)
@@ -322,15 +343,7 @@ func newState() *state {
 		spaceRelation(id, before, after)
 		nameRelation(id, before, after)
 	})
-	s.instances = newTable(model.Instances, func(id string, _, after *model.Instance) {
-		service := serviceOfInstance(id)
-		d.found.add(service)
-		if after != nil {
-			s.instancesOf.link(service, id)
-		} else {
-			s.instancesOf.unlink(service, id)
-		}
-	})
+	s.instances = newTable(model.Instances, below[model.Instance](s.instancesOf, d.found))
 	s.all = []applier{
 		s.users, s.groups, s.roles, s.policies, s.keys, s.vpcs, s.vpcJoins, s.networks, s.services,
 		s.listeners, s.rules, s.groupsTG, s.targets, s.joins, s.auth, s.providers, s.profiles, s.bindings,

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/appmesh"
 )
 
@@ -374,4 +375,61 @@ func wired(t testing.TB, r *Resources) []byte {
 		}
 	})
 	return out
+}
+
+// TestUnreadable: what an endpoint needs and the store has in no readable form is not
+// left out, or its requests would go where a broader route leads. There is no
+// translation, and other endpoints have theirs.
+func TestUnreadable(t *testing.T) {
+	d := parse(t, `
+mesh: m
+virtualNodes:
+  front: {backends: [{virtualService: {virtualServiceName: back}}]}
+  back: {listeners: [{portMapping: {port: 8080, protocol: http}}], serviceDiscovery: {dns: {hostname: back.local}}}
+virtualRouters:
+  r: {listeners: [{portMapping: {port: 80, protocol: http}}]}
+virtualServices:
+  back: {provider: {virtualRouter: {virtualRouterName: r}}}
+routes:
+  r:
+    admin: {httpRoute: {match: {prefix: /admin}, action: {weightedTargets: [{virtualNode: back, weight: 1}]}}}
+    rest: {httpRoute: {match: {prefix: /}, action: {weightedTargets: [{virtualNode: back, weight: 1}]}}}
+virtualGateways:
+  gate: {listeners: [{portMapping: {port: 80, protocol: http}}]}
+gatewayRoutes:
+  gate:
+    rest: {httpRoute: {match: {prefix: /}, action: {target: {virtualService: {virtualServiceName: back}}}}}
+`)
+	raw := func(p string) store.Collection[string] {
+		return store.NewCollection[string](strings.TrimSuffix(p, "/"))
+	}
+	for _, test := range []struct {
+		name       string
+		collection store.Collection[string]
+		id         []string
+		gate, back bool // what is translated nevertheless
+	}{
+		{"a route", raw(model.Routes.Prefix), []string{"r", "admin"}, false, true},
+		{"a route that nobody has read", raw(model.Routes.Prefix), []string{"r", "new"}, false, true},
+		{"a gateway route", raw(model.GatewayRoutes.Prefix), []string{"gate", "narrow"}, false, true},
+		{"a virtual router", raw(model.VirtualRouters.Prefix), []string{"r"}, false, true},
+		{"a virtual service", raw(model.VirtualServices.Prefix), []string{"back"}, false, true},
+		{"another router's route", raw(model.Routes.Prefix), []string{"r2", "admin"}, true, true},
+	} {
+		before := publish(t, d)
+		front, gate, back := before.endpoint(model.VirtualNodeEndpoint, "front"), before.endpoint(model.VirtualGatewayEndpoint, "gate"), before.endpoint(model.VirtualNodeEndpoint, "back")
+		reads := before.of(gate, Proxy{}).Reads
+		after := change(t, before, func(tx *store.Tx) error {
+			return test.collection.Put(tx, model.MeshKey(before.account, region, "m", test.id...), new("no record"))
+		})
+		if reads.Same(after.snap, after.mesh) != test.gate {
+			t.Errorf("%s: whether the virtual gateway has to be translated anew", test.name)
+		}
+		for e, want := range map[model.MeshEndpoint]bool{front: test.gate || test.id[0] == "gate", gate: test.gate, back: test.back} {
+			_, err := Endpoint(after.snap, after.mesh, e, Proxy{}, issuer{})
+			if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "cannot be read") {
+				t.Errorf("%s: translating %s: %v", test.name, e.Name, err)
+			}
+		}
+	}
 }

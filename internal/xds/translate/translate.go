@@ -73,8 +73,8 @@ type Resources struct {
 }
 
 // Endpoint translates what the Envoy of a mesh endpoint must know. It is
-// deterministic. There is an error only if the endpoint is not in the mesh or
-// nothing could be served.
+// deterministic. There is an error only if the endpoint is not in the mesh, nothing
+// could be served, or a record that it needs cannot be read.
 func Endpoint(snap *snapshot.Snapshot, mesh *snapshot.Mesh, e model.MeshEndpoint, p Proxy, c Certificates) (*Resources, error) {
 	t := &translation{
 		mesh: newReader(snap, mesh), proxy: p, issuer: c,
@@ -124,8 +124,8 @@ func (t *translation) fail(err error) {
 }
 
 func (t *translation) done() (*Resources, error) {
-	if t.err != nil {
-		return nil, t.err
+	if err := cmp.Or(t.mesh.err, t.err); err != nil {
+		return nil, err
 	}
 	return &Resources{
 		Clusters: sorted(t.clusters), Endpoints: sorted(t.assignments), Listeners: sorted(t.listeners),

@@ -185,6 +185,19 @@ func put(t testing.TB, d *description, account string, whole bool) published {
 		}
 		return nil
 	})
+	return at(t, revision, err, account, d.Mesh)
+}
+
+// change is a mesh after a change to the store.
+func change(t testing.TB, p published, fn func(*store.Tx) error) published {
+	t.Helper()
+	revision, err := world.store.Update(context.Background(), fn)
+	return at(t, revision, err, p.account, p.mesh.Name)
+}
+
+// at is a mesh as an update of the store left it.
+func at(t testing.TB, revision store.Revision, err error, account, mesh string) published {
+	t.Helper()
 	if err == nil {
 		err = world.publisher.WaitFor(context.Background(), revision)
 	}
@@ -192,7 +205,7 @@ func put(t testing.TB, d *description, account string, whole bool) published {
 		t.Fatal(err)
 	}
 	snap := world.publisher.Current()
-	return published{t, snap, snap.Mesh(account, region, d.Mesh), account}
+	return published{t, snap, snap.Mesh(account, region, mesh), account}
 }
 
 func (p published) endpoint(kind model.EndpointKind, name string) model.MeshEndpoint {
