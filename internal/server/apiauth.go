@@ -34,18 +34,10 @@ const (
 	skewQuery = 15 * time.Minute
 )
 
-func pinned(ctx context.Context) (*snapshot.Snapshot, error) {
-	snap, _ := awsapi.FromContext(ctx).Snapshot.(*snapshot.Snapshot)
-	if snap == nil {
-		return nil, &fault.Error{Code: "ServiceUnavailable", Status: 503, Receiver: true, Message: "the server is starting and has not read its state yet"}
-	}
-	return snap, nil
-}
-
 // Authenticate implements awsapi.Authenticator. Any region is good: it is a
 // partition of the state, chosen by the credential scope.
 func (a *apiAuth) Authenticate(ctx context.Context, r *inbound.Request, body []byte, want awsapi.Expectation) (awsapi.Caller, error) {
-	snap, err := pinned(ctx)
+	snap, err := snapshot.Pinned(ctx)
 	if err != nil {
 		return awsapi.Caller{}, err
 	}
@@ -76,7 +68,7 @@ func validRegion(s string) bool {
 // Authorize implements awsapi.Authorizer: every resource of the call must be
 // allowed.
 func (a *apiAuth) Authorize(ctx context.Context, call *awsapi.Call) error {
-	snap, err := pinned(ctx)
+	snap, err := snapshot.Pinned(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,7 +157,7 @@ type roleDecider struct{ auth *apiAuth }
 
 // AssumeRole implements sts.Decider.
 func (d roleDecider) AssumeRole(ctx context.Context, ask sts.Ask) error {
-	snap, err := pinned(ctx)
+	snap, err := snapshot.Pinned(ctx)
 	if err != nil {
 		return err
 	}

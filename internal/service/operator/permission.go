@@ -3,7 +3,6 @@ package operator
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/awsapi"
@@ -54,9 +53,9 @@ func (k *permissionKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 // only what it is told.
 func (s *Service) ExplainPermission(ctx context.Context, in *ExplainPermissionInput) (*ExplainPermissionOutput, error) {
 	call := awsapi.FromContext(ctx)
-	snap, _ := call.Snapshot.(*snapshot.Snapshot)
-	if snap == nil {
-		return nil, fmt.Errorf("the call has no snapshot but %T", call.Snapshot)
+	snap, err := snapshot.Pinned(ctx)
+	if err != nil {
+		return nil, err
 	}
 	e, ok := snap.EntityByARN(*in.Principal)
 	if !ok || e.Account != call.Account {

@@ -3,7 +3,6 @@ package sts
 import (
 	"context"
 
-	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/snapshot"
@@ -14,15 +13,10 @@ import (
 // published there are no roles.
 type Pinned struct{}
 
-func pinned(ctx context.Context) *snapshot.Snapshot {
-	snap, _ := awsapi.FromContext(ctx).Snapshot.(*snapshot.Snapshot)
-	return snap
-}
-
 // Role implements World.
 func (Pinned) Role(ctx context.Context, arn string) (Role, bool) {
-	snap := pinned(ctx)
-	if snap == nil {
+	snap, err := snapshot.Pinned(ctx)
+	if err != nil {
 		return Role{}, false
 	}
 	e, ok := snap.EntityByARN(arn)
@@ -34,8 +28,8 @@ func (Pinned) Role(ctx context.Context, arn string) (Role, bool) {
 
 // HasPolicy implements World.
 func (Pinned) HasPolicy(ctx context.Context, arn string) bool {
-	snap := pinned(ctx)
-	if snap == nil {
+	snap, err := snapshot.Pinned(ctx)
+	if err != nil {
 		return false
 	}
 	_, ok := snap.Managed(arn)
@@ -44,8 +38,8 @@ func (Pinned) HasPolicy(ctx context.Context, arn string) bool {
 
 // OIDCProvider implements World.
 func (Pinned) OIDCProvider(ctx context.Context, account, issuer string) (*model.OIDCProvider, bool) {
-	snap := pinned(ctx)
-	if snap == nil {
+	snap, err := snapshot.Pinned(ctx)
+	if err != nil {
 		return nil, false
 	}
 	return snap.OIDCProvider(account, issuer)
