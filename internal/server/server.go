@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -428,7 +429,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 				Identities: s.identities,
 			}),
 			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
-			cloudmap.New(cloudmap.Config{State: s.state(), Clock: s.clock, Partition: partition, OperationLife: operationLife}),
+			cloudmap.New(cloudmap.Config{State: s.state(), Clock: s.clock, Partition: partition, Shuffle: rand.Shuffle, OperationLife: operationLife}),
 			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
 			operator.New(operator.Config{
 				State: s.state(), Clock: s.clock, AddressOwner: s.addressOwner,

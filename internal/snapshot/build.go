@@ -130,11 +130,16 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 		b.mesh(meshes, endpoints, before, id)
 	}
 	next.meshes, next.endpoints = meshes.done(), endpoints.done()
-	instances := edit(before.instances)
-	for key := range b.rediscovered() {
-		b.discovery(instances, key)
+	namespaces := edit(before.namespaces)
+	for id, was := range d.spaces {
+		b.namespace(namespaces, id, was)
 	}
-	next.instances = instances.done()
+	next.namespaces = namespaces.done()
+	discoverable := edit(before.discoverable)
+	for key := range b.rediscovered() {
+		b.discovery(discoverable, key)
+	}
+	next.discoverable = discoverable.done()
 	if d.vpcs || next.vpcs == nil {
 		next.vpcs = b.vpcs()
 	}
@@ -148,10 +153,10 @@ func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time
 
 // dirtyReset empties the sets in place: tables hold on to them.
 func dirtyReset(d dirty) dirty {
-	for _, t := range []touched{d.users, d.roles, d.policies, d.networks, d.services, d.targetGroups, d.profiles} {
+	for _, t := range []touched{d.users, d.roles, d.policies, d.networks, d.services, d.targetGroups, d.profiles, d.spaces} {
 		clear(t)
 	}
-	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes, d.providers, d.spaces, d.found, d.discovery} {
+	for _, s := range []set{d.groups, d.keys, d.hosts, d.meshes, d.providers, d.found, d.discovery} {
 		clear(s)
 	}
 	d.vpcs, d.ports, d.bindings = false, false, false

@@ -2,11 +2,28 @@ package snapshot
 
 import "github.com/latchwork/latchwork/internal/model"
 
-// Instances are those that are registered for a Cloud Map service, healthy or not,
-// by id; ok is false where there is no such namespace or service in the account and
-// region. The caller must not change the slice.
-func (s *Snapshot) Instances(account, region, namespace, service string) (instances []*model.Instance, ok bool) {
-	return s.instances.get(discoveryKey(account, region, namespace, service))
+// CloudMapService is a Cloud Map service with its instances, healthy or not, by id.
+type CloudMapService struct {
+	*model.CloudMapService
+	Instances []*model.Instance
+}
+
+// Namespace finds a Cloud Map namespace by its name; nil if there is none.
+func (s *Snapshot) Namespace(account, region, name string) *model.Namespace {
+	n, _ := s.namespaces.get(namespaceKey(account, region, name))
+	return n
+}
+
+// CloudMapService finds a Cloud Map service by its namespace's name and its own; nil if
+// there is none. The caller must not change it.
+func (s *Snapshot) CloudMapService(account, region, namespace, name string) *CloudMapService {
+	v, _ := s.discoverable.get(discoveryKey(account, region, namespace, name))
+	return v
+}
+
+// namespaceKey is what a Cloud Map namespace is found by.
+func namespaceKey(account, region, name string) string {
+	return model.Scope{Account: account, Region: region}.Key(name)
 }
 
 // discoveryKey is what a Cloud Map service is found by. A namespace's name may have
@@ -32,18 +49,25 @@ func (b *builder) rediscovered() set {
 	return d.discovery
 }
 
+func (b *builder) namespace(out *editor[*model.Namespace], id, was string) {
+	forget(out, was)
+	if n, ok := b.st.spaces.rows[id]; ok {
+		out.set(namespaceKey(n.Account, n.Region, n.Name), n)
+	}
+}
+
 // discovery collects the instances of the service with a name.
-func (b *builder) discovery(out *editor[[]*model.Instance], key string) {
+func (b *builder) discovery(out *editor[*CloudMapService], key string) {
 	for _, service := range sortedKeys(b.st.foundNamed[key]) {
 		v := b.st.found.rows[service]
 		if b.st.spaces.rows[model.Scope{Account: v.Account, Region: v.Region}.Key(v.Namespace)] == nil {
 			continue
 		}
-		var instances []*model.Instance
+		made := &CloudMapService{CloudMapService: v}
 		for _, instance := range sortedKeys(b.st.instancesOf[service]) {
-			instances = append(instances, b.st.instances.rows[instance])
+			made.Instances = append(made.Instances, b.st.instances.rows[instance])
 		}
-		out.set(key, instances)
+		out.set(key, made)
 		return
 	}
 	out.remove(key)

@@ -26,10 +26,12 @@ func TestInstances(t *testing.T) {
 	found := func(s *Snapshot) string {
 		out := ""
 		for _, name := range []string{"cart", "pay"} {
-			instances, ok := s.Instances(account, region, "shop.local", name)
-			out += fmt.Sprint(name, " ", ok)
-			for _, i := range instances {
-				out += fmt.Sprint(" ", i.ID, " ", i.Healthy)
+			v := s.CloudMapService(account, region, "shop.local", name)
+			out += fmt.Sprint(name, " ", v != nil)
+			if v != nil {
+				for _, i := range v.Instances {
+					out += fmt.Sprint(" ", i.ID, " ", i.Healthy)
+				}
 			}
 			out += ", "
 		}
@@ -70,8 +72,12 @@ func TestInstances(t *testing.T) {
 		if before != nil && found(before) != was {
 			t.Errorf("%s: a published snapshot has changed", step.name)
 		}
+		wantNamespace := step.name != "no namespace" && step.name != "the namespace gone"
+		if n := w.Current().Namespace(account, region, "shop.local"); (n != nil) != wantNamespace || n != nil && n.ID != "ns-1" {
+			t.Errorf("%s: the namespace is %v", step.name, n)
+		}
 		for _, of := range []struct{ account, region string }{{"222222222222", region}, {account, "eu-west-1"}} {
-			if _, ok := w.Current().Instances(of.account, of.region, "shop.local", "cart"); ok {
+			if w.Current().CloudMapService(of.account, of.region, "shop.local", "cart") != nil || w.Current().Namespace(of.account, of.region, "shop.local") != nil {
 				t.Errorf("%s: found in %v", step.name, of)
 			}
 		}

@@ -152,8 +152,9 @@ type Snapshot struct {
 	meshes shards[*Mesh]
 	// endpoints gives the keys of the meshes that have a mesh endpoint of an ARN.
 	endpoints shards[[]string]
-	// instances holds those of each Cloud Map service by discoveryKey.
-	instances shards[[]*model.Instance]
+	// namespaces and discoverable are Cloud Map's, by namespaceKey and discoveryKey.
+	namespaces   shards[*model.Namespace]
+	discoverable shards[*CloudMapService]
 
 	problems map[string]error
 }
@@ -255,7 +256,7 @@ func (s *Snapshot) Counts() map[string]int {
 		"service": s.services.len(), "service_network": s.networks.len(), "target_group": s.targetGroups.len(),
 		"mesh": s.meshes.len(), "mesh_endpoint": s.endpoints.len(),
 		"oidc_provider": s.providers.len(), "instance_profile": s.profiles.len(), "binding": s.bindings.len(),
-		"cloud_map_service": s.instances.len(),
+		"cloud_map_service": s.discoverable.len(),
 	}
 }
 

@@ -204,10 +204,16 @@ func picture(s *Snapshot) map[string]any {
 	}
 	for _, namespace := range []string{"a", "a/b"} {
 		for _, service := range []string{"s", "t"} {
-			instances, ok := s.Instances(account, region, namespace, service)
-			in := []string{fmt.Sprint(ok)}
-			for _, i := range instances {
-				in = append(in, fmt.Sprint(i.Service, i.ID, i.Healthy))
+			n, v := s.Namespace(account, region, namespace), s.CloudMapService(account, region, namespace, service)
+			in := []string{fmt.Sprint(n != nil, v != nil)}
+			if n != nil {
+				in = append(in, n.ID)
+			}
+			if v != nil {
+				in = append(in, v.ID)
+				for _, i := range v.Instances {
+					in = append(in, fmt.Sprint(i.Service, i.ID, i.Healthy))
+				}
 			}
 			put("instances", namespace+" "+service, in)
 		}
@@ -217,7 +223,7 @@ func picture(s *Snapshot) map[string]any {
 	for _, p := range s.Problems() {
 		put("problem", p.Record, p.Err.Error())
 	}
-	put("sizes", "", []int{s.entities.len(), s.managed.len(), s.keys.len(), s.services.len(), s.hosts.len(), s.networks.len(), s.targetGroups.len(), s.meshes.len(), s.endpoints.len(), s.instances.len()})
+	put("sizes", "", []int{s.entities.len(), s.managed.len(), s.keys.len(), s.services.len(), s.hosts.len(), s.networks.len(), s.targetGroups.len(), s.meshes.len(), s.endpoints.len(), s.discoverable.len()})
 	return out
 }
 

@@ -150,16 +150,16 @@ func (t touched) was(key, arn string) {
 // ports and bindings are built as a whole.
 type dirty struct {
 	users, roles, policies, networks, services, targetGroups, profiles touched
-	groups, keys, hosts, meshes, providers                             set
+	spaces                                                             touched // with keys of names in place of ARNs
+	groups, keys, hosts, meshes, providers, found, discovery           set
 	vpcs, ports, bindings                                              bool
-	spaces, found, discovery                                           set
 }
 
 func newDirty() dirty {
 	return dirty{
 		users: touched{}, roles: touched{}, policies: touched{}, networks: touched{}, services: touched{},
 		targetGroups: touched{}, profiles: touched{}, groups: set{}, keys: set{}, hosts: set{}, meshes: set{}, providers: set{},
-		spaces: set{}, found: set{}, discovery: set{},
+		spaces: touched{}, found: set{}, discovery: set{},
 	}
 }
 
@@ -279,10 +279,10 @@ func newState() *state {
 			}
 		}
 	})
-	serviceOf := func(m model.Meta, service string) string {
-		return model.Scope{Account: m.Account, Region: m.Region}.Key(service)
+	inScope := func(m model.Meta, id string) string {
+		return model.Scope{Account: m.Account, Region: m.Region}.Key(id)
 	}
-	listenerRelation := relate(s.listenersOf, d.services, func(l *model.Listener) string { return serviceOf(l.Meta, l.Service) })
+	listenerRelation := relate(s.listenersOf, d.services, func(l *model.Listener) string { return inScope(l.Meta, l.Service) })
 	s.listeners = newTable(model.Listeners, func(id string, before, after *model.Listener) {
 		d.ports = d.ports || before == nil || after == nil // a port cannot be changed
 		listenerRelation(id, before, after)
@@ -332,15 +332,19 @@ func newState() *state {
 	s.virtual = newTable(model.VirtualServices, below[model.VirtualService](s.inMesh.services, d.meshes))
 	s.routes = newTable(model.Routes, below[model.Route](s.inMesh.routes, d.meshes))
 	s.entries = newTable(model.GatewayRoutes, below[model.GatewayRoute](s.inMesh.gatewayRoutes, d.meshes))
-	s.spaces = newTable(model.Namespaces, func(id string, _, _ *model.Namespace) { d.spaces.add(id) })
-	spaceRelation := relate(s.foundIn, set{}, func(v *model.CloudMapService) string {
-		return model.Scope{Account: v.Account, Region: v.Region}.Key(v.Namespace)
-	})
+	s.spaces = newTable(model.Namespaces, touch(d.spaces, func(n *model.Namespace) string {
+		return namespaceKey(n.Account, n.Region, n.Name)
+	}))
 	nameRelation := relate(s.foundNamed, d.discovery, func(v *model.CloudMapService) string {
 		return discoveryKey(v.Account, v.Region, v.NamespaceName, v.Name)
 	})
 	s.found = newTable(model.CloudMapServices, func(id string, before, after *model.CloudMapService) {
-		spaceRelation(id, before, after)
+		if before != nil {
+			s.foundIn.unlink(inScope(before.Meta, before.Namespace), id)
+		}
+		if after != nil {
+			s.foundIn.link(inScope(after.Meta, after.Namespace), id)
+		}
 		nameRelation(id, before, after)
 	})
 	s.instances = newTable(model.Instances, below[model.Instance](s.instancesOf, d.found))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/servicediscovery"
 )
@@ -164,22 +165,22 @@ func discovery[In any](s *Service, names func(*In) (namespace, service string)) 
 		namespaceName, serviceName := names(in)
 		n := awsapi.Resource{ARN: scope.ARN(model.CloudMap, namespacePath+"*")}
 		v := awsapi.Resource{ARN: scope.ARN(model.CloudMap, servicePath+"*")}
-		err := s.cfg.View(ctx, func(tx *store.Tx) error {
-			foundNamespace, foundService, err := named(tx, scope, namespaceName, serviceName)
-			if foundNamespace != nil {
-				n = awsapi.Resource{ARN: foundNamespace.ARN, Keys: resourceTags(&foundNamespace.Meta)}
-			}
-			if foundService != nil {
-				v = awsapi.Resource{ARN: foundService.ARN, Keys: resourceTags(&foundService.Meta)}
-			}
-			return err
-		})
+		snap, err := snapshot.Pinned(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if found := snap.Namespace(scope.Account, scope.Region, namespaceName); found != nil {
+			n = awsapi.Resource{ARN: found.ARN, Keys: resourceTags(&found.Meta)}
+		}
+		if found := snap.CloudMapService(scope.Account, scope.Region, namespaceName, serviceName); found != nil {
+			v = awsapi.Resource{ARN: found.ARN, Keys: resourceTags(&found.Meta)}
+		}
 		keys := []awsapi.Key{
 			{Name: "servicediscovery:NamespaceName", Values: []string{namespaceName}},
 			{Name: "servicediscovery:ServiceName", Values: []string{serviceName}},
 		}
 		n.Keys, v.Keys = append(n.Keys, keys...), append(v.Keys, keys...)
-		return []awsapi.Resource{n, v}, err
+		return []awsapi.Resource{n, v}, nil
 	})
 }
 

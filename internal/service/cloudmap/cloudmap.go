@@ -28,6 +28,8 @@ type Config struct {
 	model.State
 	Clock     clock.Clock
 	Partition string
+	// Shuffle puts n things into an order by chance.
+	Shuffle func(n int, swap func(i, j int))
 	// OperationLife is how long an operation can be looked up.
 	OperationLife time.Duration
 }

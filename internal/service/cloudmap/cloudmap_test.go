@@ -406,6 +406,12 @@ func TestDiscover(t *testing.T) {
 		{"checked", `,"OptionalParameters":{"az":"z"}`, "ab"},
 		{"checked", `,"QueryParameters":{"v":"1"},"OptionalParameters":{"az":"x"}`, "a"},
 		{"checked", `,"QueryParameters":{"v":"3"},"OptionalParameters":{"az":"x"}`, ""},
+		// Those that match and are not healthy are not chosen over healthy ones.
+		{"checked", `,"OptionalParameters":{"v":"2"}`, "ab"},
+		{"checked", `,"OptionalParameters":{"v":"2"},"HealthStatus":"HEALTHY"`, "ab"},
+		{"checked", `,"OptionalParameters":{"v":"2"},"HealthStatus":"ALL"`, "c"},
+		{"checked", `,"OptionalParameters":{"az":"y"},"HealthStatus":"UNHEALTHY"`, "c"},
+		{"down", `,"OptionalParameters":{"az":"y"},"HealthStatus":"HEALTHY_OR_ELSE_ALL"`, "a"},
 		{"checked", `,"OwnerAccount":"` + w.account + `"`, "ab"},
 	} {
 		if got := find(test.service, test.more); got != test.want {
@@ -416,7 +422,7 @@ func TestDiscover(t *testing.T) {
 		t.Errorf("MaxResults 2: %q", got)
 	}
 	seen := map[string]bool{}
-	for range 200 { // each time the chance to miss one is 2/3
+	for range 3 { // each shuffle puts another one first
 		seen[find("checked", `,"HealthStatus":"ALL","MaxResults":1`)] = true
 	}
 	if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, []string{"a", "b", "c"}) {

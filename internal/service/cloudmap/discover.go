@@ -2,42 +2,36 @@ package cloudmap
 
 import (
 	"context"
-	"math/rand/v2"
 
 	"github.com/latchwork/latchwork/internal/model"
-	"github.com/latchwork/latchwork/internal/store"
+	"github.com/latchwork/latchwork/internal/snapshot"
 	wire "github.com/latchwork/latchwork/internal/wire/servicediscovery"
 )
+
+// Clients discover all the time: what they ask for is looked up in the snapshot.
 
 // defaultDiscovered is how many instances are answered where a call does not say.
 const defaultDiscovered = 100
 
-// DiscoverInstances implements servicediscovery:DiscoverInstances.
+// DiscoverInstances implements servicediscovery:DiscoverInstances. OptionalParameters
+// choose among what would be answered without them.
 func (s *Service) DiscoverInstances(ctx context.Context, in *wire.DiscoverInstancesRequest) (*wire.DiscoverInstancesResponse, error) {
-	var v *model.CloudMapService
-	var found []*model.Instance
-	scope := s.scope(ctx)
-	err := s.cfg.View(ctx, func(tx *store.Tx) (err error) {
-		if v, err = discovered(tx, scope, *in.NamespaceName, *in.ServiceName, in.OwnerAccount); err != nil {
-			return err
-		}
-		found, err = instancesOf(tx, scope, v.ID)
-		return err
-	})
+	v, err := s.discovered(ctx, *in.NamespaceName, *in.ServiceName, in.OwnerAccount)
 	if err != nil {
 		return nil, err
 	}
-	found = kept(found, hasAll(in.QueryParameters))
+	found := kept(v.Instances, hasAll(in.QueryParameters))
+	if v.CustomHealth {
+		found = ofHealth(found, model.Deref(in.HealthStatus))
+	}
 	if len(in.OptionalParameters) > 0 {
 		if better := kept(found, hasAll(in.OptionalParameters)); len(better) > 0 {
 			found = better
 		}
 	}
-	if v.CustomHealth {
-		found = ofHealth(found, model.Deref(in.HealthStatus))
-	}
-	// Callers that take the first are spread over all.
-	rand.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] })
+	// Callers that take the first are spread over all. The slice is kept's, not the
+	// snapshot's.
+	s.cfg.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] })
 	limit := defaultDiscovered
 	if in.MaxResults != nil {
 		limit = int(*in.MaxResults)
@@ -45,7 +39,7 @@ func (s *Service) DiscoverInstances(ctx context.Context, in *wire.DiscoverInstan
 	out := &wire.DiscoverInstancesResponse{Instances: []wire.HttpInstanceSummary{}, InstancesRevision: &v.Revision}
 	for _, i := range found[:min(limit, len(found))] {
 		out.Instances = append(out.Instances, wire.HttpInstanceSummary{
-			InstanceId: &i.ID, Attributes: i.Attributes, HealthStatus: new(health(v, i)), NamespaceName: &v.NamespaceName, ServiceName: &v.Name,
+			InstanceId: &i.ID, Attributes: i.Attributes, HealthStatus: new(health(v.CloudMapService, i)), NamespaceName: &v.NamespaceName, ServiceName: &v.Name,
 		})
 	}
 	return out, nil
@@ -53,11 +47,7 @@ func (s *Service) DiscoverInstances(ctx context.Context, in *wire.DiscoverInstan
 
 // DiscoverInstancesRevision implements servicediscovery:DiscoverInstancesRevision.
 func (s *Service) DiscoverInstancesRevision(ctx context.Context, in *wire.DiscoverInstancesRevisionRequest) (*wire.DiscoverInstancesRevisionResponse, error) {
-	var v *model.CloudMapService
-	err := s.cfg.View(ctx, func(tx *store.Tx) (err error) {
-		v, err = discovered(tx, s.scope(ctx), *in.NamespaceName, *in.ServiceName, in.OwnerAccount)
-		return err
-	})
+	v, err := s.discovered(ctx, *in.NamespaceName, *in.ServiceName, in.OwnerAccount)
 	if err != nil {
 		return nil, err
 	}
@@ -66,33 +56,20 @@ func (s *Service) DiscoverInstancesRevision(ctx context.Context, in *wire.Discov
 
 // discovered is the service of a name. Of other accounts there is none, as none
 // shares a namespace.
-func discovered(tx *store.Tx, scope model.Scope, namespace, service string, owner *string) (*model.CloudMapService, error) {
-	if owner != nil && *owner != scope.Account {
-		return nil, noNamespace(namespace)
-	}
-	n, v, err := named(tx, scope, namespace, service)
-	switch {
-	case err != nil:
+func (s *Service) discovered(ctx context.Context, namespace, service string, owner *string) (*snapshot.CloudMapService, error) {
+	snap, err := snapshot.Pinned(ctx)
+	if err != nil {
 		return nil, err
-	case n == nil:
+	}
+	scope := s.scope(ctx)
+	switch v := snap.CloudMapService(scope.Account, scope.Region, namespace, service); {
+	case owner != nil && *owner != scope.Account, snap.Namespace(scope.Account, scope.Region, namespace) == nil:
 		return nil, noNamespace(namespace)
 	case v == nil:
 		return nil, noService(service)
+	default:
+		return v, nil
 	}
-	return v, nil
-}
-
-// named are the namespace and the service of names; nil what is not there.
-func named(tx *store.Tx, scope model.Scope, namespace, service string) (*model.Namespace, *model.CloudMapService, error) {
-	n, err := namespaceNamed(tx, scope, namespace)
-	if err != nil || n == nil {
-		return nil, nil, err
-	}
-	services, err := all(tx, model.CloudMapServices, scope, func(v *model.CloudMapService) bool { return v.Namespace == n.ID && v.Name == service })
-	if err != nil || len(services) == 0 {
-		return n, nil, err
-	}
-	return n, services[0], nil
 }
 
 func kept(instances []*model.Instance, keep func(*model.Instance) bool) []*model.Instance {

@@ -13,15 +13,18 @@ import (
 	"time"
 
 	"github.com/latchwork/latchwork/internal/awsapi"
+	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	"github.com/latchwork/latchwork/internal/store/etcd"
 )
 
 var (
-	shared *store.Store
+	shared    *store.Store
+	publisher *snapshot.Publisher
 	// accounts gives each test one of its own.
 	accounts atomic.Int64
 )
@@ -36,7 +39,17 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	shared = store.New(backend)
+	quiet := slog.New(slog.DiscardHandler)
+	publisher = snapshot.NewPublisher(snapshot.Config{Backend: backend, Clock: clock.System, Log: quiet, Settings: snapshot.Settings{Partition: "aws"}})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { _ = publisher.Run(ctx); close(done) }()
+	if err := publisher.WaitFor(ctx, 0); err != nil {
+		panic(err)
+	}
 	code := m.Run()
+	stop()
+	<-done
 	backend.Close()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -51,14 +64,16 @@ type world struct {
 	account string
 	time    time.Time
 	waited  int
+	// shuffled counts the shuffles; each puts another one first.
+	shuffled int
 	// call is the last call that was authorized.
 	call *awsapi.Call
 }
 
-// WaitFor says that everything is in force at once, and counts.
-func (w *world) WaitFor(context.Context, store.Revision) error {
+// WaitFor waits, and counts.
+func (w *world) WaitFor(ctx context.Context, revision store.Revision) error {
 	w.waited++
-	return nil
+	return publisher.WaitFor(ctx, revision)
 }
 
 // Authenticate takes the access key for the account.
@@ -81,12 +96,18 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, account: newAccount(), time: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}
 	binding := New(Config{
 		State: model.State{Store: shared, Published: w}, Partition: "aws", OperationLife: time.Hour,
+		Shuffle: func(n int, swap func(i, j int)) {
+			if n > 0 {
+				w.shuffled++
+				swap(0, w.shuffled%n)
+			}
+		},
 		Clock: func() time.Time {
 			w.time = w.time.Add(time.Millisecond)
 			return w.time
 		},
 	})
-	api, err := awsapi.New(awsapi.Config{Log: slog.New(slog.DiscardHandler), Bindings: []awsapi.Binding{binding}, Authenticator: w, Authorizer: w})
+	api, err := awsapi.New(awsapi.Config{Snapshot: func() any { return publisher.Current() }, Log: slog.New(slog.DiscardHandler), Bindings: []awsapi.Binding{binding}, Authenticator: w, Authorizer: w})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,8 +100,10 @@ func (r *reader) GatewayRoutes(gateway string) []*model.GatewayRoute {
 // Instances are those of a service of AWS Cloud Map; none if there is no such service.
 func (r *reader) Instances(account, region, namespace, service string) []*model.Instance {
 	find := func(s *snapshot.Snapshot) []*model.Instance {
-		instances, _ := s.Instances(account, region, namespace, service)
-		return instances
+		if v := s.CloudMapService(account, region, namespace, service); v != nil {
+			return v.Instances
+		}
+		return nil
 	}
 	found := find(r.snap)
 	r.remember("instances "+strings.Join([]string{account, region, namespace, service}, "\x00"), func(s *snapshot.Snapshot, _ *snapshot.Mesh) bool {
