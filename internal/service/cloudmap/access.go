@@ -91,11 +91,11 @@ func newNamespace[In any](tags func(*In) []wire.Tag) resources {
 // newService is an operation on the namespace and on a service that does not exist
 // yet.
 func (s *Service) newService(ctx context.Context, _ *awsapi.Call, in *wire.CreateServiceRequest) ([]awsapi.Resource, error) {
-	within, err := namespaceOf(in)
+	scope := s.scope(ctx)
+	within, err := namespaceOf(scope, in)
 	if err != nil {
 		return nil, err
 	}
-	scope := s.scope(ctx)
 	keys := requestTags(in.Tags)
 	r := awsapi.Resource{ARN: arnOf(scope, namespacePath, within)}
 	err = s.cfg.View(ctx, func(tx *store.Tx) error {

@@ -206,14 +206,6 @@ func ownerIs(values []string) (self bool, err error) {
 	return values[0] == "SELF", nil
 }
 
-// optional is a text that is not answered where there is none.
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
 // repeated tells whether a create is the one that made what there is: it was not
 // known to have been answered, and is made again with the same CreatorRequestId.
 func repeated(before, now string) bool { return before != "" && before == now }

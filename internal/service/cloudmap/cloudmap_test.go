@@ -139,11 +139,13 @@ func TestServices(t *testing.T) {
 	w.service(http, "CART", custom)
 	w.service(dns, "plain", `,"Type":"HTTP"`)
 	w.do("CreateService", `{"Name":"old","DnsConfig":{"NamespaceId":%q,"DnsRecords":[{"Type":"SRV","TTL":0}]}}`, dns)
+	w.do("CreateService", `{"Name":"both","NamespaceId":%q,"DnsConfig":{"NamespaceId":%q,"DnsRecords":[{"Type":"SRV","TTL":0}]}}`, w.arn("namespace/"+dns), dns)
 
 	for _, test := range []struct{ code, text, body string }{
 		{"InvalidInput", "NamespaceId", `{"Name":"x"}`},
 		{"NamespaceNotFound", "ns-none", `{"Name":"x","NamespaceId":"ns-none"}`},
 		{"InvalidInput", "different", `{"Name":"x","NamespaceId":"ns-none","DnsConfig":{"NamespaceId":"ns-other","DnsRecords":[{"Type":"A","TTL":1}]}}`},
+		{"InvalidInput", "different", `{"Name":"x","NamespaceId":"$DNS","DnsConfig":{"NamespaceId":"$END","DnsRecords":[{"Type":"A","TTL":1}]}}`},
 		{"InvalidInput", "Route 53 health checks are not built", `{"Name":"x","NamespaceId":"$HTTP","HealthCheckConfig":{"Type":"HTTP"}}`},
 		{"InvalidInput", "HTTP namespace", `{"Name":"x","NamespaceId":"$HTTP","DnsConfig":{"DnsRecords":[{"Type":"A","TTL":1}]}}`},
 		{"InvalidInput", "has no DnsConfig", `{"Name":"x","NamespaceId":"$DNS","Type":"HTTP","DnsConfig":{"DnsRecords":[{"Type":"A","TTL":1}]}}`},
@@ -153,7 +155,7 @@ func TestServices(t *testing.T) {
 		{"InvalidInput", "WEIGHTED", `{"Name":"x","NamespaceId":"$DNS","DnsConfig":{"DnsRecords":[{"Type":"CNAME","TTL":1}]}}`},
 		{"InvalidInput", "", `{"Name":"x","NamespaceId":"$DNS","DnsConfig":{"DnsRecords":[{"Type":"TXT","TTL":1}]}}`},
 	} {
-		w.refuse(test.code, test.text, "CreateService", "%s", strings.NewReplacer("$HTTP", http, "$DNS", dns).Replace(test.body))
+		w.refuse(test.code, test.text, "CreateService", "%s", strings.NewReplacer("$HTTP", http, "$DNS", dns, "$END", dns[4:]).Replace(test.body))
 	}
 
 	names := func(filters string) string {
@@ -164,12 +166,12 @@ func TestServices(t *testing.T) {
 		return strings.Join(found, ", ")
 	}
 	for filters, want := range map[string]string{
-		`[]`: "cart DNS_HTTP, cart HTTP, CART HTTP, plain HTTP, old DNS_HTTP",
+		`[]`: "cart DNS_HTTP, cart HTTP, CART HTTP, plain HTTP, old DNS_HTTP, both DNS_HTTP",
 		`[{"Name":"NAMESPACE_ID","Values":["` + http + `"]}]`:                     "cart HTTP, CART HTTP",
 		`[{"Name":"NAMESPACE_ID","Values":["` + w.arn("namespace/"+http) + `"]}]`: "cart HTTP, CART HTTP",
 		`[{"Name":"NAMESPACE_ID","Values":["ns-none"]}]`:                          "",
 		`[{"Name":"RESOURCE_OWNER","Values":["OTHER_ACCOUNTS"]}]`:                 "",
-		`[{"Name":"RESOURCE_OWNER","Values":["SELF"],"Condition":"EQ"}]`:          "cart DNS_HTTP, cart HTTP, CART HTTP, plain HTTP, old DNS_HTTP",
+		`[{"Name":"RESOURCE_OWNER","Values":["SELF"],"Condition":"EQ"}]`:          "cart DNS_HTTP, cart HTTP, CART HTTP, plain HTTP, old DNS_HTTP, both DNS_HTTP",
 	} {
 		if got := names(filters); got != want {
 			t.Errorf("%s: %s, want %s", filters, got, want)

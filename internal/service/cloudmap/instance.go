@@ -213,7 +213,7 @@ func (s *Service) GetInstance(ctx context.Context, in *wire.GetInstanceRequest) 
 		return nil, err
 	}
 	return &wire.GetInstanceResponse{ResourceOwner: &scope.Account, Instance: &wire.Instance{
-		Id: &i.ID, Attributes: i.Attributes, CreatorRequestId: optional(i.CreatorRequestID), CreatedByAccount: &scope.Account,
+		Id: &i.ID, Attributes: i.Attributes, CreatorRequestId: model.Present(i.CreatorRequestID), CreatedByAccount: &scope.Account,
 	}}, nil
 }
 

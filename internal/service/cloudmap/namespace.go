@@ -120,7 +120,7 @@ func (s *Service) GetNamespace(ctx context.Context, in *wire.GetNamespaceRequest
 		return nil, err
 	}
 	return &wire.GetNamespaceResponse{Namespace: &wire.Namespace{
-		Arn: &n.ARN, Id: &n.ID, Name: &n.Name, Type: &n.Type, Description: optional(n.Description), CreatorRequestId: optional(n.CreatorRequestID),
+		Arn: &n.ARN, Id: &n.ID, Name: &n.Name, Type: &n.Type, Description: model.Present(n.Description), CreatorRequestId: model.Present(n.CreatorRequestID),
 		CreateDate: wirebase.Epoch(n.Created), Properties: properties(n), ResourceOwner: &n.Account, ServiceCount: new(int64(len(services))),
 	}}, nil
 }
@@ -150,7 +150,7 @@ func (s *Service) ListNamespaces(ctx context.Context, in *wire.ListNamespacesReq
 	}, func(n *model.Namespace) (time.Time, string) { return n.Created, n.ID },
 		func(n *model.Namespace) wire.NamespaceSummary {
 			return wire.NamespaceSummary{
-				Arn: &n.ARN, Id: &n.ID, Name: &n.Name, Type: &n.Type, Description: optional(n.Description),
+				Arn: &n.ARN, Id: &n.ID, Name: &n.Name, Type: &n.Type, Description: model.Present(n.Description),
 				CreateDate: wirebase.Epoch(n.Created), Properties: properties(n), ResourceOwner: &n.Account, ServiceCount: new(services[n.ID]),
 			}
 		})

@@ -19,7 +19,8 @@ func (s *Service) CreateService(ctx context.Context, in *wire.CreateServiceReque
 	if err != nil {
 		return nil, err
 	}
-	within, err := namespaceOf(in)
+	scope := s.scope(ctx)
+	within, err := namespaceOf(scope, in)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,6 @@ func (s *Service) CreateService(ctx context.Context, in *wire.CreateServiceReque
 	if err != nil {
 		return nil, err
 	}
-	scope := s.scope(ctx)
 	v := &model.CloudMapService{
 		Meta: s.meta(scope, servicePath, servicePrefix, *in.Name, tags), Description: model.Deref(in.Description),
 		CreatorRequestID: model.Deref(in.CreatorRequestId), DNSConfig: dns, CustomHealth: in.HealthCheckCustomConfig != nil,
@@ -71,7 +71,7 @@ func (s *Service) CreateService(ctx context.Context, in *wire.CreateServiceReque
 }
 
 // namespaceOf is the namespace that a new service names, in one place or the other.
-func namespaceOf(in *wire.CreateServiceRequest) (string, error) {
+func namespaceOf(scope model.Scope, in *wire.CreateServiceRequest) (string, error) {
 	id, old := model.Deref(in.NamespaceId), ""
 	if in.DnsConfig != nil {
 		old = model.Deref(in.DnsConfig.NamespaceId)
@@ -79,7 +79,7 @@ func namespaceOf(in *wire.CreateServiceRequest) (string, error) {
 	switch {
 	case id == "" && old == "":
 		return "", invalid("NamespaceId", "NamespaceId is required")
-	case id != "" && old != "" && !strings.HasSuffix(id, old):
+	case id != "" && old != "" && arnOf(scope, namespacePath, id) != arnOf(scope, namespacePath, old):
 		return "", invalid("NamespaceId", "NamespaceId and DnsConfig.NamespaceId name different namespaces")
 	case id == "":
 		return old, nil
@@ -157,8 +157,8 @@ func shown(v *model.CloudMapService) *wire.Service {
 		dns = &wire.DnsConfig{NamespaceId: &v.Namespace, DnsRecords: dns.DnsRecords, RoutingPolicy: dns.RoutingPolicy}
 	}
 	return &wire.Service{
-		Arn: &v.ARN, Id: &v.ID, Name: &v.Name, NamespaceId: &v.Namespace, Description: optional(v.Description), DnsConfig: dns,
-		Type: new(serviceType(v)), HealthCheckCustomConfig: customHealth(v), CreatorRequestId: optional(v.CreatorRequestID),
+		Arn: &v.ARN, Id: &v.ID, Name: &v.Name, NamespaceId: &v.Namespace, Description: model.Present(v.Description), DnsConfig: dns,
+		Type: new(serviceType(v)), HealthCheckCustomConfig: customHealth(v), CreatorRequestId: model.Present(v.CreatorRequestID),
 		CreateDate: wirebase.Epoch(v.Created), InstanceCount: &v.Instances, ResourceOwner: &v.Account, CreatedByAccount: &v.Account,
 	}
 }
@@ -192,7 +192,7 @@ func (s *Service) ListServices(ctx context.Context, in *wire.ListServicesRequest
 	}, func(v *model.CloudMapService) (time.Time, string) { return v.Created, v.ID },
 		func(v *model.CloudMapService) wire.ServiceSummary {
 			return wire.ServiceSummary{
-				Arn: &v.ARN, Id: &v.ID, Name: &v.Name, Description: optional(v.Description), DnsConfig: v.DNSConfig,
+				Arn: &v.ARN, Id: &v.ID, Name: &v.Name, Description: model.Present(v.Description), DnsConfig: v.DNSConfig,
 				Type: new(serviceType(v)), HealthCheckCustomConfig: customHealth(v), CreateDate: wirebase.Epoch(v.Created),
 				InstanceCount: &v.Instances, ResourceOwner: &v.Account, CreatedByAccount: &v.Account,
 			}
