@@ -27,12 +27,16 @@ type apiAuth struct {
 	decided func(authz.Cause, authz.Stage)
 }
 
-// Skews of the protocols. Source: AWS's error texts, "(… - 5 min.)" for REST and
-// JSON services and "- 15 min." for STS and its like.
-const (
-	skewREST  = 5 * time.Minute
-	skewQuery = 15 * time.Minute
-)
+// skew is how far the clock of a protocol's clients may be off. Source: AWS's error
+// texts, "(… - 5 min.)" for REST and JSON services and "- 15 min." for STS and its
+// like.
+func skew(p awsapi.Protocol) time.Duration {
+	switch p {
+	case awsapi.Query, awsapi.EC2Query:
+		return 15 * time.Minute
+	}
+	return 5 * time.Minute
+}
 
 // Authenticate implements awsapi.Authenticator. Any region is good: it is a
 // partition of the state, chosen by the credential scope.
@@ -41,11 +45,7 @@ func (a *apiAuth) Authenticate(ctx context.Context, r *inbound.Request, body []b
 	if err != nil {
 		return awsapi.Caller{}, err
 	}
-	skew := skewREST
-	if want.Protocol != awsapi.RESTJSON {
-		skew = skewQuery
-	}
-	p, s, err := a.authenticator.Authenticate(snap, r, sigv4.Expect{Service: want.Service, Now: a.clock(), Skew: skew, Body: body})
+	p, s, err := a.authenticator.Authenticate(snap, r, sigv4.Expect{Service: want.Service, Now: a.clock(), Skew: skew(want.Protocol), Body: body})
 	var bad *sigv4.Error
 	switch {
 	case errors.As(err, &bad):
