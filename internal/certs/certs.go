@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/store"
@@ -154,6 +155,15 @@ const maxLeaves = 10000
 // Issue gives the certificate for DNS names and IP addresses, at least one. The
 // same names have the same certificate until it is issued anew.
 func (a *Authority) Issue(names ...string) (*tls.Certificate, error) {
+	if len(names) == 0 {
+		return nil, errors.New("a certificate needs a name")
+	}
+	for _, name := range names {
+		// Below a space parts names, and what has one would be several.
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || unicode.IsSpace(r) }) {
+			return nil, fmt.Errorf("%q cannot be the name of a certificate", name)
+		}
+	}
 	key := strings.ToLower(strings.Join(names, " "))
 	now := a.clock()
 	a.mu.Lock()

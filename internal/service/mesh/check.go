@@ -82,7 +82,7 @@ func checkSlash(member string, text *string) error {
 // checkHost refuses what no host name has; whether it resolves shows when it is
 // used.
 func checkHost(member, host string) error {
-	if host == "" || len(host) > 253 || strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '/' }) {
+	if strings.Trim(host, ".") == "" || len(host) > 253 || strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '/' }) {
 		return invalid(member, "%s must be a host name: %.100q", member, host)
 	}
 	return nil

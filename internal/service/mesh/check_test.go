@@ -96,6 +96,7 @@ func TestCheckNode(t *testing.T) {
 		{"no kind of service discovery", `{"serviceDiscovery":{}}`, "exactly one of"},
 		{"host name", `{"serviceDiscovery":{"dns":{"hostname":"http://a"}}}`, `spec.serviceDiscovery.dns.hostname must be a host name: "http://a"`},
 		{"empty host name", `{"serviceDiscovery":{"dns":{"hostname":""}}}`, "spec.serviceDiscovery.dns.hostname must be a host name"},
+		{"host name of the root", `{"serviceDiscovery":{"dns":{"hostname":"."}}}`, `spec.serviceDiscovery.dns.hostname must be a host name: "."`},
 		{"one port twice", `{"serviceDiscovery":{"dns":{"hostname":"a"}},"listeners":[` + listener(80, "http") + "," + listener(80, "grpc") + `]}`, "spec.listeners[1].portMapping.port: another listener has port 80 too"},
 		{"port out of range", `{"serviceDiscovery":{"dns":{"hostname":"a"}},"listeners":[` + listener(65536, "http") + `]}`, "less than or equal to 65535"},
 		{"unknown protocol", node("http3", "", ""), "[http, tcp, http2, grpc]"},
