@@ -33,7 +33,8 @@ func TestEnvoyTakesIt(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
-	keys := t.TempDir()
+	keys, logs := t.TempDir(), t.TempDir()
+	here := strings.NewReplacer(`"/keys`, `"`+keys, `"/var/log/envoy`, `"`+logs)
 	chain, key := selfSigned(t)
 	for name, text := range map[string][]byte{
 		"chain.pem": chain, "key.pem": key, "ca.pem": chain,
@@ -58,7 +59,7 @@ func TestEnvoyTakesIt(t *testing.T) {
 		}
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		path := filepath.Join(t.TempDir(), name+".json")
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(boot), `"/keys`, `"`+keys)), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(here.Replace(string(boot))), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for _, version := range envoys {
