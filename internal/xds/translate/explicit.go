@@ -35,8 +35,13 @@ func (t *translation) application(preference string) string {
 
 // self is where an Envoy reaches itself.
 func (t *translation) self() string {
-	if bind := t.bind(); t.proxy.Explicit && !bind.IsUnspecified() {
-		return bind.String()
+	if t.proxy.Explicit {
+		switch bind := t.bind(); {
+		case !bind.IsUnspecified():
+			return bind.String()
+		case bind.Is6():
+			return netip.IPv6Loopback().String()
+		}
 	}
 	return loopback.String()
 }
@@ -44,7 +49,7 @@ func (t *translation) self() string {
 // explicitIngress makes a listener of each of a virtual node's, on its own port. All
 // count as App Mesh's one did.
 func (t *translation) explicitIngress(n *model.VirtualNode, listeners []listener, logs accessLogs) {
-	if app := t.application(""); t.bind().String() == app || t.bind().IsUnspecified() && app == loopback.String() {
+	if app := t.application(""); t.bind().String() == app || t.bind().IsUnspecified() && app == t.self() {
 		t.fail(fmt.Errorf("the Envoy of virtual node %s and its application cannot both be on %s: give one an address of its own", n.Name, app))
 	}
 	for _, l := range listeners {

@@ -218,6 +218,8 @@ virtualServices:
 		{"node", Proxy{Explicit: true}, "the Envoy of virtual node node and its application cannot both be on 127.0.0.1: give one an address of its own"},
 		{"node", Proxy{Explicit: true, Bind: app}, "the Envoy of virtual node node and its application cannot both be on 127.0.0.1: give one an address of its own"},
 		{"node", Proxy{Explicit: true, Bind: own, App: own}, "the Envoy of virtual node node and its application cannot both be on 127.0.1.1: give one an address of its own"},
+		{"node", Proxy{Explicit: true, Bind: netip.IPv6Unspecified()}, ""}, // which is IPv6 alone
+		{"node", Proxy{Explicit: true, Bind: netip.IPv6Unspecified(), App: netip.IPv6Loopback()}, "the Envoy of virtual node node and its application cannot both be on ::1: give one an address of its own"},
 		{"node", Proxy{Bind: app}, ""},
 		{"caller", Proxy{Explicit: true, Bind: own}, "port 5432 of virtual service db is that of a listener of virtual node caller: without traffic interception there is one listener a port"},
 		{"caller", Proxy{}, ""},
@@ -230,6 +232,27 @@ virtualServices:
 		}
 		if got != c.want {
 			t.Errorf("%s %+v: %s", c.node, c.proxy, got)
+		}
+	}
+}
+
+// TestSelf: a virtual gateway reaches itself where its listeners are.
+func TestSelf(t *testing.T) {
+	p := publish(t, parse(t, `
+mesh: m
+virtualGateways: {gate: {listeners: [{portMapping: {port: 80, protocol: http}}]}}
+`))
+	for proxy, want := range map[Proxy]string{
+		{}:               "127.0.0.1",
+		{Explicit: true}: "127.0.0.1",
+		{Explicit: true, Bind: netip.IPv6Unspecified()}:          "::1",
+		{Explicit: true, Bind: netip.MustParseAddr("127.0.1.1")}: "127.0.1.1",
+		{Explicit: true, Bind: netip.MustParseAddr("fd00::1")}:   "fd00::1",
+	} {
+		r := p.of(p.endpoint(model.VirtualGatewayEndpoint, "gate"), proxy)
+		at := r.Clusters[0].LoadAssignment.Endpoints[0].LbEndpoints[0].GetEndpoint().Address.GetSocketAddress()
+		if at.Address != want || at.GetPortValue() != egressPort {
+			t.Errorf("%+v: %v", proxy, at)
 		}
 	}
 }
