@@ -36,6 +36,24 @@ func newClient(info *server.Info, c aws.Credentials) *client {
 	return &client{url: info.APIURL, region: info.Region, credentials: c, http: &http.Client{Timeout: 30 * time.Second}}
 }
 
+// apiFlags are those of commands that call the API.
+type apiFlags struct {
+	Profile string `help:"Profile of the AWS configuration to call with. Without one, and without keys in the environment, the data directory's administrator calls."`
+	DataDir string `default:"./latchwork-data" help:"Data directory of the server."`
+}
+
+func (f *apiFlags) client(e *env) (*client, *server.Info, error) {
+	info, err := server.ReadInfo(f.DataDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	credentials, err := callerCredentials(e.ctx, f.Profile, f.DataDir, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	return newClient(info, credentials), info, nil
+}
+
 func adminCredentials(a *server.Admin) aws.Credentials {
 	return aws.Credentials{AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey}
 }

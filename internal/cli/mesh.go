@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-
-	"github.com/latchwork/latchwork/internal/server"
 )
 
 type meshCommands struct {
@@ -15,12 +13,11 @@ type meshCommands struct {
 
 // sharing is what both commands take.
 type sharing struct {
-	Mesh    string   `required:"" help:"Name of the mesh."`
-	With    []string `required:"" help:"Accounts, separated by commas." placeholder:"ACCOUNT,..."`
-	Region  string   `help:"Region of the mesh. The server's by default."`
-	Output  string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
-	Profile string   `help:"Profile of the AWS configuration to ask with."`
-	DataDir string   `default:"./latchwork-data" help:"Data directory of the server."`
+	Mesh   string   `required:"" help:"Name of the mesh."`
+	With   []string `required:"" help:"Accounts, separated by commas." placeholder:"ACCOUNT,..."`
+	Region string   `help:"Region of the mesh. The server's by default."`
+	Output string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	apiFlags
 }
 
 type (
@@ -32,22 +29,18 @@ func (c *shareCommand) Run(e *env) error   { return c.call(e, "share") }
 func (c *unshareCommand) Run(e *env) error { return c.call(e, "unshare") }
 
 func (c *sharing) call(e *env, operation string) error {
-	info, err := server.ReadInfo(c.DataDir)
-	if err != nil {
-		return err
-	}
-	credentials, err := callerCredentials(e.ctx, c.Profile, c.DataDir, "")
+	client, _, err := c.client(e)
 	if err != nil {
 		return err
 	}
 	if c.Region != "" {
-		info.Region = c.Region
+		client.region = c.Region
 	}
 	var out struct {
 		SharedWith []string `json:"sharedWith"`
 	}
 	path := "/latchwork/meshes/" + url.PathEscape(c.Mesh) + "/" + operation
-	err = newClient(info, credentials).rest(e.ctx, "latchwork", "PUT", path, map[string]any{"accounts": c.With}, &out)
+	err = client.rest(e.ctx, "latchwork", "PUT", path, map[string]any{"accounts": c.With}, &out)
 	if err != nil {
 		return err
 	}

@@ -5,27 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-
-	"github.com/latchwork/latchwork/internal/server"
 )
-
-// apiFlags are those of commands that call the API.
-type apiFlags struct {
-	Profile string `help:"Profile of the AWS configuration to call with. Without one, and without keys in the environment, the data directory's administrator calls."`
-	DataDir string `default:"./latchwork-data" help:"Data directory of the server."`
-}
-
-func (f *apiFlags) client(e *env) (*client, *server.Info, error) {
-	info, err := server.ReadInfo(f.DataDir)
-	if err != nil {
-		return nil, nil, err
-	}
-	credentials, err := callerCredentials(e.ctx, f.Profile, f.DataDir, "")
-	if err != nil {
-		return nil, nil, err
-	}
-	return newClient(info, credentials), info, nil
-}
 
 type oidcCommands struct {
 	SetKeys setKeysCommand `cmd:"" help:"Give an identity provider the keys of its issuer: kubectl get --raw /openid/v1/jwks prints those of a Kubernetes cluster."`

@@ -20,8 +20,7 @@ import (
 // proxyQuery is what the commands take that ask for proxies.
 type proxyQuery struct {
 	Resource string `help:"Only those of this mesh endpoint." placeholder:"ARN"`
-	Profile  string `help:"Profile of the AWS configuration to ask with."`
-	DataDir  string `default:"./latchwork-data" help:"Data directory of the server."`
+	apiFlags
 }
 
 // proxyList is what is known of proxies.
@@ -31,15 +30,11 @@ type proxyList struct {
 }
 
 func (q *proxyQuery) ask(e *env) (*proxyList, error) {
-	info, err := server.ReadInfo(q.DataDir)
+	client, _, err := q.client(e)
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := callerCredentials(e.ctx, q.Profile, q.DataDir, "")
-	if err != nil {
-		return nil, err
-	}
-	return newClient(info, credentials).proxies(e.ctx, q.Resource)
+	return client.proxies(e.ctx, q.Resource)
 }
 
 // proxies lists those of a mesh endpoint, or all.
