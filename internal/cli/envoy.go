@@ -254,6 +254,8 @@ func (c *bootstrapCommand) check() (int, error) {
 		return wrong("--authority: with --via legacy the name of the Envoy management service is the host of --ems")
 	case c.Via == "filter" && (c.Credentials == "file") != (c.CredentialsFile != ""):
 		return wrong("--credentials file and --credentials-file go together")
+	case c.Via != "filter" && (c.Credentials != "environment" || c.CredentialsFile != ""):
+		return wrong("--credentials and --credentials-file are for --via filter: the agent and the plugin find credentials by themselves")
 	case c.InlineCA && c.Via == "agent":
 		return wrong("--inline-ca is for --via filter and legacy: the agent is given --ca-file itself")
 	case c.Interception == "transparent" && (c.Bind.IsValid() || c.App.IsValid()):

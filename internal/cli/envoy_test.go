@@ -118,6 +118,8 @@ func TestBootstrapRefuses(t *testing.T) {
 		{"no version", serviceB, append(given, "--via", "filter", "--envoy", "new"), ExitUsage, "is not a version of Envoy"},
 		{"no file", serviceB, append(given, "--via", "filter", "--credentials", "file"), ExitUsage, "go together"},
 		{"a file for nothing", serviceB, append(given, "--via", "filter", "--credentials-file", "x"), ExitUsage, "go together"},
+		{"credentials for the agent", serviceB, []string{"--credentials", "chain"}, ExitUsage, "are for --via filter"},
+		{"a file for the plugin", serviceB, append(given, "--via", "legacy", "--credentials-file", "x"), ExitUsage, "are for --via filter"},
 		{"an address for nothing", serviceB, []string{"--bind", "127.0.0.1"}, ExitUsage, "--interception explicit"},
 		{"a certificate for nothing", serviceB, []string{"--inline-ca"}, ExitUsage, "--inline-ca is for"},
 		{"no certificate", serviceB, append(given, "--via", "filter", "--inline-ca"), ExitFailure, "/ca.pem"},
