@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/identity"
+	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/snapshot"
+)
+
+// trust tells whether the workload can take the role. Nobody knows of a role alone
+// what is to take it.
+func (v *confirming) trust(s *subject) bool {
+	document, err := policy.Parse(policy.Trust, v.role.Trust)
+	var compiled *policy.Compiled
+	if err == nil {
+		compiled, err = policy.Compile(document)
+	}
+	if err != nil {
+		v.add(levelFail, "trust", "the trust policy cannot be evaluated: %v", err)
+		return false
+	}
+	for _, w := range policy.Lint(document) {
+		v.add(levelWarn, "trust", "%s", w.Message)
+	}
+	entity := &snapshot.Entity{ARN: v.role.ARN, Account: v.account, Trust: &snapshot.Policy{Text: v.role.Trust, Compiled: compiled}}
+	switch s.kind {
+	case "":
+		return true
+	case webIdentity:
+		return v.trustsToken(s, document, entity)
+	}
+	service := model.ServicePrincipal(s.kind)
+	actions := []string{"sts:AssumeRole"}
+	if s.kind == model.EKSPod {
+		actions = append(actions, "sts:TagSession")
+	}
+	keys := policy.MapKeys{}
+	keys.Set("aws:SourceAccount", v.account)
+	who := &identity.Principal{Kind: identity.Service, Name: service}
+	for _, action := range actions {
+		if !v.trusts(authz.OfRole(entity, who, action, keys), service) {
+			v.add(levelFail, "trust", "the role does not let %s do %s", service, action)
+			v.fixTrust(map[string]any{"Service": service}, actions, nil)
+			return false
+		}
+	}
+	return true
+}
+
+// trusts tells whether a trust policy lets somebody in, and says so. What depends on
+// more than is known is taken to hold.
+func (v *confirming) trusts(q *authz.Query, who string) bool {
+	x := authz.Explain(&snapshot.Snapshot{}, q)
+	open := depends(&x)
+	switch {
+	case len(open) > 0:
+		v.add(levelWarn, "trust", "the role trusts %s for %s if %s is as it wants", who, q.Action, strings.Join(open, " and "))
+	case x.Allowed:
+		v.add(levelOK, "trust", "the role trusts %s for %s", who, q.Action)
+	}
+	return x.Allowed || len(open) > 0
+}
+
+// trustsToken tells whether the role trusts the token of a service account, of any
+// identity provider that it names.
+func (v *confirming) trustsToken(s *subject, document *policy.Document, role *snapshot.Entity) bool {
+	const action = "sts:AssumeRoleWithWebIdentity"
+	provider, name := "", ""
+	for i := range document.Statements {
+		for _, p := range document.Statements[i].Principals {
+			_, issuer, ok := strings.Cut(p.Text.Text, ":oidc-provider/")
+			if p.Type != "Federated" || !ok {
+				continue
+			}
+			provider, name = p.Text.Text, issuer
+			keys := policy.MapKeys{}
+			keys.Set(issuer+":sub", s.subject)
+			keys.Set(issuer+":aud", s.audience)
+			who := &identity.Principal{Kind: identity.WebIdentity, UserID: s.subject, Session: &identity.Session{FederatedProvider: provider}}
+			if v.trusts(authz.OfRole(role, who, action, keys), s.subject+" of "+issuer) {
+				return true
+			}
+		}
+	}
+	if provider == "" {
+		v.add(levelFail, "trust", "the role trusts no identity provider: that of the cluster must be named in its trust policy, with %s", action)
+		return false
+	}
+	v.add(levelFail, "trust", "the role does not trust %s of %s for %s", s.subject, name, s.audience)
+	v.fixTrust(map[string]any{"Federated": provider}, []string{action}, map[string]any{
+		"StringEquals": map[string]string{name + ":sub": s.subject, name + ":aud": s.audience},
+	})
+	return false
+}
