@@ -217,8 +217,8 @@ func (v *confirming) run(find func(*confirming) (*subject, error)) error {
 	}
 	trusted := v.trust(s)
 	v.judge(x)
-	if !trusted && v.out.Verdict == "allowed" {
-		v.out.Verdict, v.out.Reason = "denied", "the role has the permission, but does not trust what would take it"
+	if !trusted && v.out.Verdict != "denied" {
+		v.out.Verdict, v.out.Reason = "denied", "the workload cannot take the role, whatever the role may do"
 	}
 	if v.endpoint.Account != v.account {
 		// Source: App Mesh User Guide, "Working with shared meshes".

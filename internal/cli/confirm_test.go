@@ -160,6 +160,9 @@ func (w *confirmWorld) populate() {
 	w.iam("CreateOpenIDConnectProvider", "Url", "https://oidc.example", "ClientIDList.member.1", "sts.amazonaws.com")
 	w.trusting("my-deployment", pods(`,"Condition":{"StringEquals":{"oidc.example:sub":"system:serviceaccount:ns1:my-sa","oidc.example:aud":"sts.amazonaws.com"}}`), both)
 	w.trusting("any-pod", pods(""), both)
+	elsewhere := strings.NewReplacer("oidc.example", "oidc.elsewhere")
+	w.trusting("unknown-cluster", elsewhere.Replace(pods("")), both)
+	w.trusting("cluster-of-others", strings.Replace(pods(""), "123456789012", "222222222222", 1), both)
 	w.trusting("pods", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}`, both)
 	w.role("half", "pods.eks.amazonaws.com", both)
 	w.trusting("sourced", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:ecs:*:*:task/x"}}}]}`, both)
@@ -251,6 +254,13 @@ func TestConfirm(t *testing.T) {
 		{"eks-another-subject", pod("other-sa", "my-deployment"), 1},
 		{"eks-any-subject", pod("my-sa", "any-pod"), 0},
 		{"eks-no-trust", pod("my-sa", "custom"), 1},
+		{"eks-no-trust-conditional", pod("my-sa", "conditional"), 1},
+		{"eks-no-provider", pod("my-sa", "unknown-cluster"), 1},
+		{"eks-provider-of-others", pod("my-sa", "cluster-of-others"), 1},
+		{"eks-audience", []string{
+			"eks", "--deployment", file(podsFile, "SA", "my-sa"), "--service-account",
+			file(accountFile, "SA", "my-sa", "ROLE", "any-pod", `"annotations":{`, `"annotations":{"eks.amazonaws.com/audience":"vault",`),
+		}, 1},
 		{"eks-pod-identity", pod("bound-sa", "my-deployment"), 0},
 		{"eks-pod-identity-half", pod("half-sa", "my-deployment"), 1},
 		{"eks-default", []string{"eks", "--deployment", file(podsFile, "SA", "default")}, 2},
@@ -262,6 +272,7 @@ func TestConfirm(t *testing.T) {
 		{"ecs-no-task-role", []string{"ecs", "--region", "us-east-1", "--task-definition", file(taskFile, "ROLE", "", "MORE", "")}, 2},
 		{"ecs-no-trust", []string{"ecs", "--region", "us-east-1", "--task-definition", file(taskFile, "ROLE", "arn:aws:iam::123456789012:role/web", "MORE", "")}, 1},
 		{"ecs-own-keys", []string{"ecs", "--region", "us-east-1", "--task-definition", file(taskFile, "ROLE", "arn:aws:iam::123456789012:role/custom", "MORE", `,{"name":"AWS_ACCESS_KEY_ID","value":"AKIA"}`)}, 2},
+		{"ecs-own-secret-keys", []string{"ecs", "--region", "us-east-1", "--task-definition", file(taskFile, "ROLE", "arn:aws:iam::123456789012:role/custom", "MORE", "", `"environment":`, `"secrets":[{"name":"AWS_ACCESS_KEY_ID","valueFrom":"arn:aws:secretsmanager:us-east-1:123456789012:secret:keys"}],"environment":`)}, 2},
 
 		{"ec2", append([]string{"ec2", "--instance-profile", "box"}, role("", "virtualNode/serviceBv1")[:2]...), 0},
 		{"ec2-empty", append([]string{"ec2", "--instance-profile", "empty"}, role("", "virtualNode/serviceBv1")[:2]...), 2},

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/authz"
@@ -72,7 +75,8 @@ func (v *confirming) trustsToken(s *subject, document *policy.Document, role *sn
 	for i := range document.Statements {
 		for _, p := range document.Statements[i].Principals {
 			_, issuer, ok := strings.Cut(p.Text.Text, ":oidc-provider/")
-			if p.Type != "Federated" || !ok {
+			// A token is looked up among the identity providers of the role's account.
+			if p.Type != "Federated" || !ok || accountOf(p.Text.Text) != v.account {
 				continue
 			}
 			provider, name = p.Text.Text, issuer
@@ -81,12 +85,12 @@ func (v *confirming) trustsToken(s *subject, document *policy.Document, role *sn
 			keys.Set(issuer+":aud", s.audience)
 			who := &identity.Principal{Kind: identity.WebIdentity, UserID: s.subject, Session: &identity.Session{FederatedProvider: provider}}
 			if v.trusts(authz.OfRole(role, who, action, keys), s.subject+" of "+issuer) {
-				return true
+				return v.knows(provider, issuer, s.audience)
 			}
 		}
 	}
 	if provider == "" {
-		v.add(levelFail, "trust", "the role trusts no identity provider: that of the cluster must be named in its trust policy, with %s", action)
+		v.add(levelFail, "trust", "the role trusts no identity provider of its account: that of the cluster must be named in its trust policy, with %s", action)
 		return false
 	}
 	v.add(levelFail, "trust", "the role does not trust %s of %s for %s", s.subject, name, s.audience)
@@ -94,4 +98,24 @@ func (v *confirming) trustsToken(s *subject, document *policy.Document, role *sn
 		"StringEquals": map[string]string{name + ":sub": s.subject, name + ":aud": s.audience},
 	})
 	return false
+}
+
+// knows tells whether the account has an identity provider with an audience: STS takes
+// no other token.
+func (v *confirming) knows(provider, issuer, audience string) bool {
+	audiences, err := v.client.audiences(v.ctx, provider)
+	var answered *apiError
+	switch {
+	case errors.As(err, &answered) && answered.status == http.StatusNotFound:
+		v.add(levelFail, "trust", "the account has no identity provider for %s, so no token of it is taken", issuer)
+		v.fix("aws iam create-open-id-connect-provider --url %s --client-id-list %s", quoted("https://"+issuer), quoted(audience))
+		return false
+	case err != nil:
+		v.add(levelWarn, "trust", "whether the account has the identity provider %s cannot be determined: %v", provider, err)
+	case !slices.Contains(audiences, audience):
+		v.add(levelFail, "trust", "the identity provider for %s does not have the audience %s, so no token for it is taken", issuer, audience)
+		v.fix("aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn %s --client-id %s", provider, quoted(audience))
+		return false
+	}
+	return true
 }

@@ -175,6 +175,15 @@ func (c *client) instanceProfile(ctx context.Context, name string) (string, erro
 	return got.Roles[0], nil
 }
 
+// audiences are those that an identity provider has.
+func (c *client) audiences(ctx context.Context, provider string) ([]string, error) {
+	var got struct {
+		ClientIDs []string `xml:"GetOpenIDConnectProviderResult>ClientIDList>member"`
+	}
+	err := c.iam(ctx, "GetOpenIDConnectProvider", map[string]string{"OpenIDConnectProviderArn": provider}, &got)
+	return got.ClientIDs, err
+}
+
 // freeName is a name that no inline policy of the role has.
 func (r *role) freeName(want string) string {
 	name := want

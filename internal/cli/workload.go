@@ -15,8 +15,9 @@ import (
 type container struct {
 	Name string   `json:"name"`
 	Env  []envVar `json:"env"`
-	// Environment is Env as ECS calls it.
+	// Environment is Env as ECS calls it, Secrets what of it ECS looks up elsewhere.
 	Environment []envVar `json:"environment"`
+	Secrets     []envVar `json:"secrets"`
 }
 
 type envVar struct {
@@ -24,9 +25,9 @@ type envVar struct {
 	Value string `json:"value"`
 }
 
-// value of an environment variable.
+// value of an environment variable; "" for one that is looked up elsewhere.
 func (c *container) value(name string) (string, bool) {
-	for _, v := range slices.Concat(c.Env, c.Environment) {
+	for _, v := range slices.Concat(c.Env, c.Environment, c.Secrets) {
 		if v.Name == name {
 			return v.Value, true
 		}
