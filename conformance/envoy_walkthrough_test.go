@@ -3,6 +3,8 @@
 package conformance
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -350,18 +352,46 @@ func TestWalkIssued(t *testing.T) {
 	authority := "arn:aws:acm-pca:" + region + ":" + account + ":certificate-authority/12345678-1234-1234-1234-123456789012"
 	f.node("color", listen(color, "http", 8080, `,"tls":{"mode":"STRICT","certificate":{"acm":{"certificateArn":"`+certificate+`"}}}`))
 	f.service("color.local", "", "color")
-	f.node("front", listen(front, "http", 8080, "", backends("color.local"),
-		`"backendDefaults":{"clientPolicy":{"tls":{"validation":{"trust":{"acm":{"certificateAuthorityArns":["`+authority+`"]}}}}}}`))
+	// client is the node that calls, and trusts the authority for names; for the name of
+	// the service discovery without any.
+	client := func(names string) string {
+		return listen(front, "http", 8080, "", backends("color.local"),
+			`"backendDefaults":{"clientPolicy":{"tls":{"validation":{"trust":{"acm":{"certificateAuthorityArns":["`+authority+`"]}}`+names+`}}}}`)
+	}
+	f.node("front", client(""))
 	app := f.address()
 	serveHTTP(t, app+":8080", "color", nil)
 	server := f.connect("virtualNode", "color", color, app, `{"Effect":"Allow","Action":"acm:ExportCertificate","Resource":"`+certificate+`"}`)
-	f.connect("virtualNode", "front", front, f.address(), `{"Effect":"Allow","Action":"acm-pca:GetCertificateAuthorityCertificate","Resource":"`+authority+`"}`)
-	reaches(t, 200, "color", "http://"+front+":15001/", "color.local")
+	e := f.connect("virtualNode", "front", front, f.address(), `{"Effect":"Allow","Action":"acm-pca:GetCertificateAuthorityCertificate","Resource":"`+authority+`"}`)
+	url := "http://" + front + ":15001/"
+	reaches(t, 200, "color", url, "color.local")
 	if server.stat("listener.0.0.0.0_15000.ssl.handshake") == 0 {
 		t.Error("no handshake is counted")
 	}
-	// The permission to read the endpoint is not one to have its certificate.
-	f.aws(f.admin, "iam", "put-role-policy", "--role-name", "acm-color", "--policy-name", "envoy", "--policy-document",
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"appmesh:StreamAggregatedResources","Resource":"*"}]}`)
-	server.says("closed: 7, Unauthorized to perform acm:ExportCertificate for " + certificate + ".")
+	// It is issued for the node's name, by the authority of the account's meshes.
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(f.latchwork("ca", "--mesh")))
+	if c, err := tls.Dial("tcp", color+":8080", &tls.Config{RootCAs: roots, ServerName: color}); err != nil {
+		t.Errorf("the certificate of the node: %v", err)
+	} else {
+		c.Close()
+	}
+	// The client refuses it for another name.
+	f.updateNode("front", client(`,"subjectAlternativeNames":{"match":{"exact":["another.local"]}}`))
+	reaches(t, 503, "", url, "color.local")
+	eventually(t, "a name that fails is counted", func() bool { return e.stat("cluster.cds_egress_acm_color_http_8080.ssl.fail_verify_san") > 0 })
+	f.updateNode("front", client(""))
+	reaches(t, 200, "color", url, "color.local")
+	// The permission to read the endpoint is not one to have its certificate, nor to
+	// know the authority.
+	for who, e := range map[string]*envoy{"color": server, "front": e} {
+		mark := e.mark()
+		f.aws(f.admin, "iam", "put-role-policy", "--role-name", "acm-"+who, "--policy-name", "envoy", "--policy-document",
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"appmesh:StreamAggregatedResources","Resource":"*"}]}`)
+		denial := "acm:ExportCertificate for " + certificate
+		if who == "front" {
+			denial = "acm-pca:GetCertificateAuthorityCertificate for " + authority
+		}
+		e.saysAfter(mark, "closed: 7, Unauthorized to perform "+denial+".")
+	}
 }
