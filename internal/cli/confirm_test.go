@@ -150,6 +150,7 @@ func (w *confirmWorld) populate() {
 	w.role("elsewhere", tasks, letting("Allow", actionStream, `"arn:aws:appmesh:us-west-2:123456789012:mesh/app1/virtualNode/serviceBv1"`, ""))
 	w.role("conditional", tasks, letting("Allow", actionStream, `"*"`, `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`))
 	w.role("tagged", tasks, letting("Allow", actionStream, `"*"`, `{"StringEquals":{"aws:ResourceTag/team":"b"}}`))
+	w.role("certified", tasks, letting("Allow", actionStream, nodes("managed"), ""), letting("Allow", "acm:ExportCertificate", `"*"`, `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`))
 	w.role("web", "ec2.amazonaws.com", both)
 	w.iam("CreateInstanceProfile", "InstanceProfileName", "box")
 	w.iam("AddRoleToInstanceProfile", "InstanceProfileName", "box", "RoleName", "web")
@@ -237,6 +238,8 @@ func TestConfirm(t *testing.T) {
 		{"custom-gateway", role("custom", "virtualGateway/edge"), 1},
 		{"managed", role("managed", "virtualNode/serviceBv2"), 0},
 		{"managed-certificate", role("managed", "virtualNode/managed"), 1},
+		{"certificate-conditional", role("certified", "virtualNode/managed"), 2},
+		{"certificate-conditional-said", append(role("certified", "virtualNode/managed"), "--key", "aws:SourceIp=10.0.0.7"), 0},
 		{"managed-not-there", role("managed", "virtualNode/serviceBv3"), 0},
 		{"preview", role("preview", "virtualNode/serviceBv1"), 1},
 		{"bare", role("bare", "virtualNode/serviceBv2"), 1},

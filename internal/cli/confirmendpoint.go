@@ -91,11 +91,19 @@ func (v *confirming) certificates(spec *appmesh.VirtualNodeSpec) {
 				continue
 			}
 			missing = append(missing, arn)
+			if keys := depends(x); len(keys) > 0 {
+				v.add(levelWarn, "certificates", "whether the role may %s on %s, which its TLS needs, depends on %s: say it with --key %s=VALUE", need.action, arn, strings.Join(keys, " and "), keys[0])
+				if v.out.Verdict == "allowed" {
+					v.out.Verdict = "unknown"
+					v.out.Reason = "whether it may have the certificates depends on " + strings.Join(keys, " and ") + " of the Envoy's stream"
+				}
+				continue
+			}
 			if x.Cause == authz.ImplicitDeny.String() {
 				fixable = append(fixable, arn)
 			}
 			v.add(levelFail, "certificates", "the role may not %s on %s, which its TLS needs (%s)", need.action, arn, x.Cause)
-			if v.out.Verdict == "allowed" {
+			if v.out.Verdict != "denied" {
 				v.out.Verdict, v.out.Cause = "denied", x.Cause
 				v.out.Reason = "the role may read the configuration, but not have the certificates in it"
 			}
