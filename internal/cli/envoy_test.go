@@ -139,3 +139,32 @@ func TestBootstrapRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestCA: of what authority the certificate is, is never left to a guess.
+func TestCA(t *testing.T) {
+	data := t.TempDir()
+	for file, text := range map[string]string{
+		server.InfoFile(data): `{"accountId":"123456789012","ca":"` + filepath.Join(data, "ca.pem") + `"}`, filepath.Join(data, "ca.pem"): "installation",
+		server.MeshCAFile(data, "123456789012"): "default", server.MeshCAFile(data, "222222222222"): "other",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, ExitOK, "installation"},
+		{[]string{"--mesh"}, ExitOK, "default"},
+		{[]string{"--mesh", "--account", "222222222222"}, ExitOK, "other"},
+		{[]string{"--mesh", "--account", "333333333333"}, ExitFailure, ""},
+		{[]string{"--account", "222222222222"}, ExitUsage, ""},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := Main(append([]string{"ca", "--data-dir", data}, test.args...), &stdout, &stderr); code != test.code || stdout.String() != test.want {
+			t.Errorf("%q: %d, %q, %q", test.args, code, stdout.String(), stderr.String())
+		}
+	}
+}

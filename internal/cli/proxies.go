@@ -209,6 +209,9 @@ type caCommand struct {
 }
 
 func (c *caCommand) Run(e *env) error {
+	if c.Account != "" && !c.Mesh {
+		return &exitError{ExitUsage, "--account is for --mesh: the installation's own authority is of no account"}
+	}
 	info, err := server.ReadInfo(c.DataDir)
 	if err != nil {
 		return err
