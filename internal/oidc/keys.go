@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,6 +40,11 @@ const (
 	maxDocument = 1 << 20
 	// maxKnown bounds how many issuers' keys are remembered.
 	maxKnown = 1000
+	// maxKeys bounds the keys of one kind in a set: each of those with the id that a
+	// token names is tried on it.
+	// Source: IAM User Guide, "Create an OpenID Connect (OIDC) identity provider in
+	// IAM", prerequisites: at most 100 RSA and 100 EC keys.
+	maxKeys = 100
 )
 
 // keySource finds the keys of issuers: those that are kept with the provider, or
@@ -63,8 +70,8 @@ type published struct {
 var secretMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
 
 // ParseKeySet reads a JSON Web Key Set. Keys of kinds that are not known, and those
-// for encryption, are passed over; a set with none left, or with a secret in it, is
-// an error.
+// for encryption, are passed over; a set with none left, with too many, or with a
+// secret in it, is an error.
 func ParseKeySet(text string) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []map[string]json.RawMessage `json:"keys"`
@@ -73,6 +80,7 @@ func ParseKeySet(text string) ([]jose.JSONWebKey, error) {
 		return nil, errors.New(`this is not a JSON Web Key Set, {"keys":[…]}`)
 	}
 	var out []jose.JSONWebKey
+	var rsaKeys, ecKeys int
 	for i, members := range set.Keys {
 		// The library must not see secrets that a stranger made.
 		if slices.ContainsFunc(secretMembers, func(name string) bool { return members[name] != nil }) {
@@ -83,9 +91,21 @@ func ParseKeySet(text string) ([]jose.JSONWebKey, error) {
 			return nil, err
 		}
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) == nil && key.Valid() && key.IsPublic() && (key.Use == "" || key.Use == "sig") {
-			out = append(out, key)
+		if key.UnmarshalJSON(raw) != nil || !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" {
+			continue
 		}
+		switch key.Key.(type) {
+		case *rsa.PublicKey:
+			rsaKeys++
+		case *ecdsa.PublicKey:
+			ecKeys++
+		default:
+			continue // no algorithm that tokens may be signed with
+		}
+		out = append(out, key)
+	}
+	if rsaKeys > maxKeys || ecKeys > maxKeys {
+		return nil, fmt.Errorf("the set has %d RSA and %d EC keys: there can be %d of each", rsaKeys, ecKeys, maxKeys)
 	}
 	if len(out) == 0 {
 		return nil, errors.New("the set has no public key that signatures can be verified with")

@@ -196,6 +196,7 @@ func TestParseKeySet(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := strings.TrimSuffix(strings.TrimPrefix(set(t, a), `{"keys":[`), `]}`)
+	point := strings.TrimSuffix(strings.TrimPrefix(set(t, ecKey(t, "b")), `{"keys":[`), `]}`)
 	for _, c := range []struct{ text, want string }{
 		{set(t, a), ""},
 		{`{"keys":[{"kty":"future"},{"kty":"EC","crv":"P-9","x":"","y":""},` + one + `]}`, ""},
@@ -206,6 +207,9 @@ func TestParseKeySet(t *testing.T) {
 		{strings.Replace(set(t, a), `"sig"`, `"enc"`, 1), "the set has no public key"},
 		{`{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`, "key 1 of the set is a secret key"},
 		{string(secret), "key 1 of the set is a secret key"},
+		{`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`, "the set has no public key"},
+		{`{"keys":[` + strings.Repeat(one+",", maxKeys) + point + `,` + one + `]}`, "the set has 101 RSA and 1 EC keys: there can be 100 of each"},
+		{`{"keys":[` + strings.Repeat(point+",", maxKeys) + point + `]}`, "the set has 0 RSA and 101 EC keys"},
 	} {
 		keys, err := ParseKeySet(c.text)
 		switch {
