@@ -209,6 +209,10 @@ func read(p *model.OIDCProvider) ([]jose.JSONWebKey, error) {
 	if configuration.Issuer != p.URL {
 		return nil, errNoKey(fmt.Errorf("the configuration of %s is that of another issuer", p.URL))
 	}
+	if !strings.HasPrefix(configuration.Keys, "https:") && !strings.HasPrefix(p.URL, "http:") {
+		// Somebody elsewhere must not choose what is asked for on this machine.
+		return nil, errNoKey(fmt.Errorf("the configuration of %s has keys at %q, which does not begin with https://", p.URL, configuration.Keys))
+	}
 	if text, err = get(ctx, configuration.Keys, p.Thumbprints); err != nil {
 		return nil, err
 	}

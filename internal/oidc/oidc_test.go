@@ -227,11 +227,11 @@ func TestParseKeySet(t *testing.T) {
 type site struct {
 	*httptest.Server
 	mu sync.Mutex
-	// keys is the key set, name the issuer in the configuration, and down makes it
-	// answer with an error.
-	keys, name string
-	down       bool
-	asked      int
+	// keys is the key set, name the issuer in the configuration, keysAt where it says
+	// that its keys are, and down makes it answer with an error.
+	keys, name, keysAt string
+	down               bool
+	asked              int
 }
 
 func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
@@ -244,7 +244,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 			w.WriteHeader(http.StatusBadGateway)
 		case r.URL.Path == "/own/.well-known/openid-configuration":
 			s.asked++
-			_ = json.NewEncoder(w).Encode(map[string]string{"issuer": s.name, "jwks_uri": s.URL + "/keys"})
+			_ = json.NewEncoder(w).Encode(map[string]string{"issuer": s.name, "jwks_uri": s.keysAt})
 		case r.URL.Path == "/keys":
 			_, _ = w.Write([]byte(s.keys))
 		default:
@@ -252,7 +252,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 		}
 	}))
 	t.Cleanup(s.Close)
-	s.name = s.URL + "/own"
+	s.name, s.keysAt = s.URL+"/own", s.URL+"/keys"
 	return s
 }
 
@@ -368,6 +368,23 @@ func TestThumbprint(t *testing.T) {
 	// Known or not, it must be the certificate of that host.
 	if _, err := get(t.Context(), strings.Replace(s.URL, "127.0.0.1", "localhost", 1), []string{hex.EncodeToString(sum[:])}); err == nil || !strings.Contains(errors.Unwrap(err).Error(), "localhost") {
 		t.Errorf("the certificate of another host: %v", err)
+	}
+}
+
+// TestReferral: only an issuer that is on this machine itself refers to something on
+// this machine without TLS.
+func TestReferral(t *testing.T) {
+	a := rsaKey(t, "a")
+	here := newSite(t, httptest.NewServer)
+	here.keys = set(t, a)
+	s := newSite(t, httptest.NewTLSServer)
+	s.keysAt = here.URL + "/keys"
+	sum := sha1.Sum(s.Certificate().Raw)
+	p := s.provider()
+	p.Thumbprints = []string{hex.EncodeToString(sum[:])}
+	_, err := check(t, NewVerifier(clock.Fixed(now)), p, sign(t, a, p.URL, nil))
+	if got := refused(t, err); !strings.HasPrefix(got, "InvalidIdentityToken: ") || !strings.Contains(errors.Unwrap(err).Error(), "https://") {
+		t.Errorf("%s because of %v", got, errors.Unwrap(err))
 	}
 }
 
