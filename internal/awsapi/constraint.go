@@ -30,6 +30,14 @@ type Constraint struct {
 	re      *regexp.Regexp
 }
 
+// Allows tells whether a string that is no member of an input is as the model says of
+// the shape.
+func (c *Constraint) Allows(value string) bool {
+	var v validator
+	v.text(c, value, "")
+	return len(v.found) == 0
+}
+
 // matches tells whether a string satisfies the pattern, if there is one. It
 // compiles the expression at its first use: a server needs few of them.
 func (c *Constraint) matches(value string) bool {

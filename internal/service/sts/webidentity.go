@@ -44,6 +44,9 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, in *wire.Assume
 	if err != nil {
 		return nil, err
 	}
+	if source := claims.SourceIdentity; source != "" && !wire.API.Constraints["sourceIdentityType"].Allows(source) {
+		return nil, fault.New("InvalidIdentityToken", "The source identity of the ID Token is not as source identities may be")
+	}
 	tags, err := mergeTags(asked, claims.TransitiveKeys, nil)
 	if err != nil {
 		return nil, err
@@ -99,13 +102,17 @@ func claimKeys(p *model.OIDCProvider, c *oidc.Claims) []awsapi.Key {
 	return out
 }
 
-// tagsOf are the session tags in a token; each has one value.
+// tagsOf are the session tags in a token; each has one value, and is as the model says
+// of those in a request.
 func tagsOf(c *oidc.Claims) ([]wire.Tag, error) {
 	var out []wire.Tag
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		values := c.Tags[key]
 		if len(values) != 1 {
 			return nil, fault.New("InvalidIdentityToken", "The session tag %s of the ID Token must have one value", key)
+		}
+		if !wire.API.Constraints["tagKeyType"].Allows(key) || !wire.API.Constraints["tagValueType"].Allows(values[0]) {
+			return nil, fault.New("InvalidIdentityToken", "The session tag %s of the ID Token is not as session tags may be", key)
 		}
 		out = append(out, wire.Tag{Key: &key, Value: &values[0]})
 	}

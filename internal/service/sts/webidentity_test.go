@@ -126,6 +126,24 @@ func TestWebIdentityTags(t *testing.T) {
 	w.fails(403, "AccessDenied", "Not authorized to perform sts:TagSession", "AssumeRoleWithWebIdentity", with("WebIdentityToken="+token(tagged))...)
 	w.fails(400, "InvalidIdentityToken", "The session tag a of the ID Token must have one value", "AssumeRoleWithWebIdentity",
 		with("WebIdentityToken="+token(map[string]any{tags: map[string]any{"principal_tags": map[string]any{"a": []string{"1", "2"}}}}))...)
+	// What a token brings is bounded as the parameters of AssumeRole are.
+	w.deny = nil
+	for _, c := range []struct {
+		key, value, source, want string
+	}{
+		{"Cost", "*", "erika", "The session tag Cost of the ID Token is not as session tags may be"},
+		{"Cost", strings.Repeat("7", 257), "erika", "The session tag Cost of the ID Token is not as session tags may be"},
+		{"", "7", "erika", "The session tag  of the ID Token is not as session tags may be"},
+		{"Cost", "7", "erika\n", "The source identity of the ID Token is not as source identities may be"},
+		{"Cost", "7", "e", "The source identity of the ID Token is not as source identities may be"},
+	} {
+		w.fails(400, "InvalidIdentityToken", c.want, "AssumeRoleWithWebIdentity", with("WebIdentityToken="+token(map[string]any{
+			tags: map[string]any{"principal_tags": map[string]any{c.key: []string{c.value}}}, source: c.source,
+		}))...)
+	}
+	if len(w.minted) != 1 {
+		t.Errorf("%d sessions were made, all but one of them of refused tokens", len(w.minted))
+	}
 }
 
 func TestAssumeRoleWithWebIdentityRefusals(t *testing.T) {
