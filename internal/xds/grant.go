@@ -144,11 +144,15 @@ func (s *Server) denied(action, arn string) error {
 // streamKeys are the condition keys of a stream.
 type streamKeys struct {
 	own    policy.MapKeys
+	tags   map[string]string // of the mesh endpoint
 	caller authz.CallerKeys
 }
 
 // Lookup implements policy.Keys.
 func (k *streamKeys) Lookup(key *policy.Key) (policy.Values, bool) {
+	if key.ID == policy.ResourceTag {
+		return authz.Tag(k.tags, key.Tail)
+	}
 	if v, ok := k.own.Lookup(key); ok {
 		return v, true
 	}
@@ -158,6 +162,7 @@ func (k *streamKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 func (s *Server) keys(snap *snapshot.Snapshot, g *grant, mesh *snapshot.Mesh) *streamKeys {
 	k := &streamKeys{
 		own:    policy.MapKeys{},
+		tags:   mesh.EndpointTags(g.endpoint),
 		caller: authz.CallerKeys{Snap: snap, Principal: g.caller.principal, Now: s.cfg.Clock()},
 	}
 	r := g.caller.request
@@ -173,9 +178,6 @@ func (s *Server) keys(snap *snapshot.Snapshot, g *grant, mesh *snapshot.Mesh) *s
 		k.own.Set("aws:UserAgent", agent)
 	}
 	k.own.Set("aws:RequestedRegion", g.endpoint.Region)
-	for name, value := range mesh.EndpointTags(g.endpoint) {
-		k.own.Set("aws:ResourceTag/"+name, value)
-	}
 	return k
 }
 

@@ -77,6 +77,43 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestEndpointTags: of tags whose keys differ by case alone none is forgotten.
+func TestEndpointTags(t *testing.T) {
+	w := newWorld(t, nil)
+	w.node("a", 80)
+	w.change(func(tx *store.Tx) error {
+		key := model.MeshKey(account, region, "m", "a")
+		n, err := model.VirtualNodes.Get(tx, key)
+		if err != nil {
+			return err
+		}
+		n.Tags = map[string]string{"team": "a", "Team": "b"}
+		return model.VirtualNodes.Put(tx, key, n)
+	})
+	w.user(account, "a", arn("a"))
+	deny := func(value string) {
+		w.change(func(tx *store.Tx) error {
+			key := model.IAMKey(account, "a")
+			u, err := model.Users.Get(tx, key)
+			if err != nil {
+				return err
+			}
+			u.Inline["tag"] = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"` + value + `"}}}]}`
+			return model.Users.Put(tx, key, u)
+		})
+	}
+	for _, value := range []string{"a", "b"} {
+		deny(value)
+		for range 10 {
+			s := w.open("a")
+			send(t, s, first(arn("a"), clusters))
+			if _, err := s.Recv(); status.Code(err) != codes.PermissionDenied {
+				t.Fatalf("with a deny by %s: %v", value, err)
+			}
+		}
+	}
+}
+
 var manyNames = func() []string {
 	out := make([]string, maxNames+1)
 	for i := range out {

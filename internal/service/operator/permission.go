@@ -37,6 +37,7 @@ const supposed = "latchwork-confirm"
 // permissionKeys are the condition keys of a request that is only asked about.
 type permissionKeys struct {
 	own    policy.MapKeys
+	tags   map[string]string // of the resource
 	caller authz.CallerKeys
 }
 
@@ -44,6 +45,9 @@ type permissionKeys struct {
 func (k *permissionKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 	if v, ok := k.own.Lookup(key); ok {
 		return v, true
+	}
+	if key.ID == policy.ResourceTag {
+		return authz.Tag(k.tags, key.Tail)
 	}
 	return k.caller.Lookup(key)
 }
@@ -78,9 +82,7 @@ func (s *Service) ExplainPermission(ctx context.Context, in *ExplainPermissionIn
 		keys.own.Set("aws:RequestedRegion", endpoint.Region)
 		if endpoint.Account == call.Account {
 			// Another account's tags are its own.
-			for name, value := range snap.MeshOf(*in.Resource, "").EndpointTags(endpoint) {
-				keys.own.Set("aws:ResourceTag/"+name, value)
-			}
+			keys.tags = snap.MeshOf(*in.Resource, "").EndpointTags(endpoint)
 			out.ProxyAuthorization = new(string(snap.Account(endpoint.Account).ProxyAuthorization))
 		}
 	}

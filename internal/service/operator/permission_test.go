@@ -67,11 +67,14 @@ func TestExplainPermission(t *testing.T) {
 		mesh.Account, mesh.Region, mesh.Name = account, "us-east-1", "app1"
 		node := mesh
 		node.Name, node.ARN, node.Tags = "tagged", endpoint+"tagged", map[string]string{"team": "b"}
+		twice := mesh
+		twice.Name, twice.ARN, twice.Tags = "twice", endpoint+"twice", map[string]string{"team": "b", "Team": "a"}
 		return errors.Join(
 			model.Roles.Put(tx, model.IAMKey(account, r.Name), r), model.Users.Put(tx, model.IAMKey(account, user.Name), user),
 			model.Users.Put(tx, model.IAMKey(other, foreign.Name), foreign),
 			model.Meshes.Put(tx, mesh.MeshKey(), &model.Mesh{MeshMeta: mesh}),
 			model.VirtualNodes.Put(tx, model.MeshKey(account, "us-east-1", "app1", "tagged"), &model.VirtualNode{MeshMeta: node}),
+			model.VirtualNodes.Put(tx, model.MeshKey(account, "us-east-1", "app1", "twice"), &model.VirtualNode{MeshMeta: twice}),
 		)
 	})
 	s := &Service{cfg: Config{Clock: clock.Fixed(now)}}
@@ -114,6 +117,12 @@ func TestExplainPermission(t *testing.T) {
 		}
 		if x.Allowed != test.allowed || x.Text != test.text || rule != test.rule {
 			t.Errorf("%s: %t, %q, rule %q", test.name, x.Allowed, x.Text, rule)
+		}
+	}
+	// Of tags whose keys differ by case alone none is forgotten.
+	for range 20 {
+		if x, _, err := ask(role("envoy"), streams, endpoint+"twice", nil); err != nil || x.Allowed {
+			t.Fatalf("by one of two tags: %+v %v", x, err)
 		}
 	}
 	for _, principal := range []string{role("nobody"), model.IAMARN("aws", other, "user", "/", "max"), "*"} {
