@@ -42,6 +42,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no node", "a", []*discovery.DiscoveryRequest{{TypeUrl: typeURLs[clusters]}}, codes.InvalidArgument, "must name its node"},
 		{"no endpoint", "a", []*discovery.DiscoveryRequest{first("x", clusters)}, codes.InvalidArgument, `node.id "x" is not the ARN of a virtual node`},
+		{"a long name", "a", []*discovery.DiscoveryRequest{first("mesh/m/virtualNode/\n"+strings.Repeat("x", 1<<20), clusters)}, codes.InvalidArgument, "is not the ARN"},
 		{"a router", "a", []*discovery.DiscoveryRequest{first("mesh/m/virtualRouter/r", clusters)}, codes.InvalidArgument, "is not the ARN"},
 		{"no type", "a", []*discovery.DiscoveryRequest{{Node: node(arn("a"))}}, codes.InvalidArgument, "must have a type_url"},
 		{"unknown type", "a", []*discovery.DiscoveryRequest{{Node: node(arn("a")), TypeUrl: "type.googleapis.com/x.Y"}}, codes.InvalidArgument, "no resources of type"},
@@ -69,6 +70,11 @@ func TestRefusals(t *testing.T) {
 		return a.Endpoint == arn("b") && a.Code == int(codes.PermissionDenied) && a.Explanation != nil && !a.Explanation.Allowed
 	}) {
 		t.Errorf("the refusals do not tell of %s: %+v", arn("b"), list)
+	}
+	for _, a := range list {
+		if len(a.NodeID)+len(a.Endpoint)+len(a.Text) > 4*maxNodeID || strings.ContainsAny(a.NodeID+a.Text, "\n") {
+			t.Errorf("%d bytes of node id, %d of text are kept of %.100q", len(a.NodeID), len(a.Text), a.NodeID)
+		}
 	}
 	for _, a := range w.server.Refused(other) {
 		if a.Account == account || strings.Contains(a.Principal, account) {

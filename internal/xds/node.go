@@ -3,6 +3,7 @@ package xds
 import (
 	"net/netip"
 	"strings"
+	"unicode"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
@@ -17,6 +18,10 @@ type claim struct {
 	owner string
 }
 
+// maxNodeID is how long a node id may be: the names in it have 255 characters at most.
+// What is refused is kept for a while, and logged.
+const maxNodeID = 1024
+
 // parseNode reads a node id: the ARN of a mesh endpoint, or its short form, where
 // the account and region are the caller's. The short form may name the owner of a
 // shared mesh: mesh/NAME@OWNER/virtualNode/NAME.
@@ -24,6 +29,9 @@ type claim struct {
 // APPMESH_RESOURCE_ARN; aws-app-mesh-controller-for-k8s, pkg/inject/envoy.go.
 func parseNode(id, partition, account, region string) (claim, bool) {
 	var c claim
+	if len(id) > maxNodeID || strings.ContainsFunc(id, unicode.IsControl) {
+		return c, false
+	}
 	if !strings.HasPrefix(id, "arn:") {
 		id = "arn:" + partition + ":" + model.MeshService + ":" + region + ":" + account + ":" + id
 	}

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -11,9 +12,13 @@ import (
 )
 
 func TestParseNode(t *testing.T) {
+	longest := strings.Repeat("n", 255)
 	for id, want := range map[string]string{
-		"arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualNode/N":    "arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualNode/N",
-		"arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualGateway/G": "arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualGateway/G",
+		"arn:aws:appmesh:us-east-1:123456789012:mesh/" + longest + "/virtualGateway/" + longest: "arn:aws:appmesh:us-east-1:123456789012:mesh/" + longest + "/virtualGateway/" + longest,
+		"mesh/M/virtualNode/" + strings.Repeat("n", maxNodeID):                                  "",
+		"mesh/M/virtualNode/N\x1b[2J":                                                           "",
+		"arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualNode/N":                           "arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualNode/N",
+		"arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualGateway/G":                        "arn:aws:appmesh:us-east-1:123456789012:mesh/M/virtualGateway/G",
 		"mesh/M/virtualNode/N":              "arn:aws:appmesh:eu-west-1:111111111111:mesh/M/virtualNode/N",
 		"mesh/M@222222222222/virtualNode/N": "arn:aws:appmesh:eu-west-1:111111111111:mesh/M/virtualNode/N",
 		"mesh/M/virtualRouter/R":            "",

@@ -248,7 +248,7 @@ func (s *Server) still(snap *snapshot.Snapshot, st *stream) bool {
 // open makes a stream of a first request, if its grant holds.
 func (s *Server) open(gs grpc.ServerStream, incremental bool, who *caller, first request) (*stream, error) {
 	refuse := func(c claim, v verdict, err error) (*stream, error) {
-		s.refused(&attempt{caller: who, node: first.node().GetId(), claim: c, verdict: v, err: err})
+		s.refused(&attempt{caller: who, node: line(first.node().GetId(), maxNodeID), claim: c, verdict: v, err: err})
 		return nil, err
 	}
 	account, region := who.principal.Account, who.region

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
@@ -220,17 +221,20 @@ func (s *stream) flush() error {
 // comes back at once and says what it has.
 var errBehind = errors.New("the proxy is too far behind")
 
-// quote shows a text of a client in an error, in one line of bounded length.
-func quote(s string) string {
-	if len(s) > 256 {
-		s = s[:256] + "…"
+// quote shows a text of a client in an error.
+func quote(s string) string { return `"` + line(s, 256) + `"` }
+
+// line is a text of a client in one line of bounded length.
+func line(s string, most int) string {
+	if len(s) > most {
+		s = s[:most] + "…"
 	}
-	return `"` + strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, s), "?") + `"`
+	}, s), "?")
 }
 
 // errorText is a proxy's error text, in bounded length.
