@@ -3,6 +3,8 @@ package awsapi
 import (
 	"encoding/json/jsontext"
 	"encoding/json/v2"
+	"errors"
+	"math/big"
 	"reflect"
 	"slices"
 	"strconv"
@@ -86,9 +88,15 @@ func jsonOfCBOR(body []byte) ([]byte, error) {
 	if err := cborDecoder.Unmarshal(body, &value); err != nil {
 		return nil, err
 	}
-	return json.Marshal(value, json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, t time.Time) error {
-		return e.WriteValue(strconv.AppendFloat(nil, float64(t.UnixMilli())/1000, 'f', -1, 64))
-	})))
+	return json.Marshal(value, json.WithMarshalers(json.JoinMarshalers(
+		json.MarshalToFunc(func(e *jsontext.Encoder, t time.Time) error {
+			return e.WriteValue(strconv.AppendFloat(nil, float64(t.UnixMilli())/1000, 'f', -1, 64))
+		}),
+		// No member holds one, and a large one takes long to write in decimal.
+		json.MarshalToFunc(func(*jsontext.Encoder, big.Int) error {
+			return errors.New("an integer has more than 64 bits")
+		}),
+	)))
 }
 
 // encodeRPC writes an operation's output.

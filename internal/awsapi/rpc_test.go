@@ -126,6 +126,7 @@ func TestRPCFaults(t *testing.T) {
 		{h.cbor("Echo", "\xa1\x01\x02"), 400, "InvalidInput", "not valid CBOR"},
 		{h.cbor("Echo", "\xa2\x61a\x01\x61a\x02"), 400, "InvalidInput", "not valid CBOR"},
 		{h.cbor("Echo", "\xa1\x65count\xf9\x7e\x00"), 400, "InvalidInput", "not valid CBOR"},
+		{h.cbor("Echo", "\xa1\x61x\x81\xc2\x49\x01"+strings.Repeat("\x00", 8)), 400, "InvalidInput", "more than 64 bits"},
 		{h.cbor("Echo", "\x01"), 400, "InvalidInput", "must be a JSON object"},
 		{h.json("Nothing", ""), 404, "UnknownOperationException", "no operation is called by POST Codec_v1.Nothing"},
 		{h.cbor("Nothing", ""), 404, "UnknownOperationException", "no operation is called by POST Codec_v1.Nothing"},
