@@ -87,15 +87,15 @@ func (s *Server) decide(snap *snapshot.Snapshot, g *grant) (verdict, error) {
 
 // permitted asks for every permission that the grant needs.
 func (s *Server) permitted(snap *snapshot.Snapshot, g *grant, rule snapshot.ProxyAuthorization, v *verdict) error {
-	ask := func(action, resource string) bool {
+	ask := func(action, resource string, tags map[string]string) bool {
 		v.question = &authz.Query{
-			Request: policy.Request{Principal: g.caller.principal, Action: action, Resource: resource, Keys: s.keys(snap, g, v.mesh)},
+			Request: policy.Request{Principal: g.caller.principal, Action: action, Resource: resource, Keys: s.keys(snap, g, tags)},
 			Account: accountOf(resource),
 		}
 		v.decision = authz.Decide(snap, v.question)
 		return v.decision.Allowed
 	}
-	if !ask(actionStream, g.arn) {
+	if !ask(actionStream, g.arn, v.mesh.EndpointTags(g.endpoint)) {
 		if v.decision.Cause != authz.ExplicitDeny && rule == snapshot.ProxyAuthorizationTLS && plainNode(v.mesh, g.endpoint) {
 			return nil
 		}
@@ -105,14 +105,15 @@ func (s *Server) permitted(snap *snapshot.Snapshot, g *grant, rule snapshot.Prox
 	if v.mesh == nil {
 		return nil
 	}
+	// AWS's certificates and authorities are not here: they have no tags.
 	certificates, authorities := translate.ACM(v.mesh, g.endpoint)
 	for _, arn := range certificates {
-		if !ask(actionCertificate, arn) {
+		if !ask(actionCertificate, arn, nil) {
 			return s.denied(actionCertificate, arn)
 		}
 	}
 	for _, arn := range authorities {
-		if !ask(actionAuthority, arn) {
+		if !ask(actionAuthority, arn, nil) {
 			return s.denied(actionAuthority, arn)
 		}
 	}
@@ -144,7 +145,7 @@ func (s *Server) denied(action, arn string) error {
 // streamKeys are the condition keys of a stream.
 type streamKeys struct {
 	own    policy.MapKeys
-	tags   map[string]string // of the mesh endpoint
+	tags   map[string]string // of the resource
 	caller authz.CallerKeys
 }
 
@@ -159,10 +160,10 @@ func (k *streamKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 	return k.caller.Lookup(key)
 }
 
-func (s *Server) keys(snap *snapshot.Snapshot, g *grant, mesh *snapshot.Mesh) *streamKeys {
+func (s *Server) keys(snap *snapshot.Snapshot, g *grant, tags map[string]string) *streamKeys {
 	k := &streamKeys{
 		own:    policy.MapKeys{},
-		tags:   mesh.EndpointTags(g.endpoint),
+		tags:   tags,
 		caller: authz.CallerKeys{Snap: snap, Principal: g.caller.principal, Now: s.cfg.Clock()},
 	}
 	r := g.caller.request

@@ -278,26 +278,31 @@ func TestOff(t *testing.T) {
 	ended(t, open(strings.Replace(arn("a"), account, other, 1)), codes.Unauthenticated, textMissingToken)
 }
 
-// TestForeignCertificate: a certificate of another account is nobody's to have, however
-// much the role may do.
-func TestForeignCertificate(t *testing.T) {
+// TestCertificates: a certificate of another account is nobody's to have, however much
+// the role may do; and the tags of a mesh endpoint are not those of its certificate.
+func TestCertificates(t *testing.T) {
 	w := newWorld(t, nil)
-	w.change(func(tx *store.Tx) error {
-		u := &model.User{Meta: model.Meta{ID: "AIDAa", ARN: "arn:aws:iam::" + account + ":user/a", Name: "a", Account: account}, Path: "/"}
-		u.Inline = map[string]string{"p": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}
-		return errors.Join(
-			model.Users.Put(tx, model.IAMKey(account, "a"), u),
-			model.AccessKeys.Put(tx, "AKIAa", &model.AccessKey{Meta: model.Meta{ID: "AKIAa", Account: account}, User: "a", UserID: "AIDAa", Sealed: []byte("x"), Active: true}),
-		)
-	})
-	for _, certificate := range []string{"arn:aws:acm:" + region + ":" + other + ":certificate/x", "nonsense"} {
+	for _, test := range []struct{ certificate, condition string }{
+		{"arn:aws:acm:" + region + ":" + other + ":certificate/x", "{}"},
+		{"nonsense", "{}"},
+		{"arn:aws:acm:" + region + ":" + account + ":certificate/x", `{"StringEquals":{"aws:ResourceTag/team":"a"}}`},
+	} {
+		certificate := test.certificate
 		w.change(func(tx *store.Tx) error {
-			return model.VirtualNodes.Put(tx, model.MeshKey(account, region, "m", "a"), &model.VirtualNode{MeshMeta: inMesh(account, "/virtualNode/a", "a"), Spec: &wire.VirtualNodeSpec{
-				ServiceDiscovery: &wire.ServiceDiscovery{Dns: &wire.DnsServiceDiscovery{Hostname: new("a.local")}},
-				Listeners: []wire.Listener{{PortMapping: &wire.PortMapping{Port: new(int64(80)), Protocol: new("http")}, Tls: &wire.ListenerTls{
-					Mode: new("STRICT"), Certificate: &wire.ListenerTlsCertificate{Acm: &wire.ListenerTlsAcmCertificate{CertificateArn: &certificate}},
-				}}},
-			}})
+			u := &model.User{Meta: model.Meta{ID: "AIDAa", ARN: "arn:aws:iam::" + account + ":user/a", Name: "a", Account: account}, Path: "/"}
+			u.Inline = map[string]string{"p": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":` + test.condition + `}]}`}
+			meta := inMesh(account, "/virtualNode/a", "a")
+			meta.Tags = map[string]string{"team": "a"}
+			return errors.Join(
+				model.Users.Put(tx, model.IAMKey(account, "a"), u),
+				model.AccessKeys.Put(tx, "AKIAa", &model.AccessKey{Meta: model.Meta{ID: "AKIAa", Account: account}, User: "a", UserID: "AIDAa", Sealed: []byte("x"), Active: true}),
+				model.VirtualNodes.Put(tx, model.MeshKey(account, region, "m", "a"), &model.VirtualNode{MeshMeta: meta, Spec: &wire.VirtualNodeSpec{
+					ServiceDiscovery: &wire.ServiceDiscovery{Dns: &wire.DnsServiceDiscovery{Hostname: new("a.local")}},
+					Listeners: []wire.Listener{{PortMapping: &wire.PortMapping{Port: new(int64(80)), Protocol: new("http")}, Tls: &wire.ListenerTls{
+						Mode: new("STRICT"), Certificate: &wire.ListenerTlsCertificate{Acm: &wire.ListenerTlsAcmCertificate{CertificateArn: &certificate}},
+					}}},
+				}}),
+			)
 		})
 		s := w.open("a")
 		send(t, s, first(arn("a"), clusters))
