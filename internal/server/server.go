@@ -432,9 +432,10 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			cloudmap.New(cloudmap.Config{State: s.state(), Clock: s.clock, Partition: partition, Shuffle: rand.Shuffle, OperationLife: operationLife}),
 			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
 			operator.New(operator.Config{
-				State: s.state(), Clock: s.clock, AddressOwner: s.addressOwner,
+				State: s.state(), Clock: s.clock,
 				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
 				Problems: s.problems, Proxies: s.proxies,
+				AddressOwner: func(addr netip.Addr) (string, bool) { return s.publisher.Current().AddressOwner(addr) },
 			}),
 		},
 		Authenticator: auth, Authorizer: auth, Clock: s.clock, Log: s.log, Idempotency: s.answers,
@@ -448,19 +449,6 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil
-}
-
-// addressOwner is the account that has an address in a VPC of a region. Loopback is
-// in the default VPC, which need not be in use.
-func (s *Server) addressOwner(region string, addr netip.Addr) (account string, known bool) {
-	vpc, known := s.publisher.Current().VPC(region, snapshot.Addresses{Client: addr})
-	switch {
-	case vpc != nil:
-		account = vpc.Owner
-	case addr.IsLoopback():
-		account = s.cfg.AccountID
-	}
-	return account, known
 }
 
 func (s *Server) state() model.State { return model.State{Store: s.store, Published: s.publisher} }

@@ -272,6 +272,13 @@ func (s *Snapshot) VPC(region string, client Addresses) (vpc *VPC, known bool) {
 	return s.vpcs.find(region, client)
 }
 
+// AddressOwner finds the account that has an address in a VPC of any region; "" if none
+// has. known is false if it cannot be told: a VPC cannot be read, or several accounts
+// have the address, in different regions.
+func (s *Snapshot) AddressOwner(addr netip.Addr) (account string, known bool) {
+	return s.vpcs.owner(s.settings, addr)
+}
+
 // Host finds the services that a name in Host means: one for a generated DNS
 // name, possibly several for a custom domain name that is used in different
 // service networks. host is lower-case and without port.

@@ -382,6 +382,45 @@ func TestVPCTable(t *testing.T) {
 	}
 }
 
+// TestAddressOwner: what a VPC says whose a machine is holds in every region.
+func TestAddressOwner(t *testing.T) {
+	const other = "444455556666"
+	w := newWorld(t)
+	add := func(account, region, id, cidr string) {
+		put(w, model.VPCs, model.Scope{Account: account, Region: region}.Key(id), &model.VPC{
+			Meta: model.Meta{ID: id, Account: account, Region: region}, CIDRs: []model.CIDR{{Prefix: netip.MustParsePrefix(cidr)}},
+		})
+	}
+	owners := func(want map[string]string) {
+		t.Helper()
+		for addr, want := range want {
+			got, known := w.Current().AddressOwner(netip.MustParseAddr(addr))
+			if !known {
+				got = "unknown"
+			}
+			if got != want {
+				t.Errorf("%s is of %q, want %q", addr, got, want)
+			}
+		}
+	}
+	put(w, model.Groups, model.IAMKey(account, "g"), &model.Group{})
+	owners(map[string]string{"10.0.0.1": "", "127.0.0.1": account, "::1": account})
+	add(account, region, "vpc-a", "10.0.0.0/16")
+	add(other, "eu-west-1", "vpc-b", "10.1.0.0/16")
+	add(other, "eu-west-1", "vpc-c", "127.0.0.2/32")
+	add(account, "eu-west-1", "vpc-d", "10.2.0.0/16")
+	add(account, region, "vpc-e", "10.2.0.0/24")
+	want := map[string]string{
+		"10.0.0.1": account, "::ffff:10.0.0.1": account, "10.1.0.1": other, "10.2.0.1": account, "10.3.0.1": "",
+		"127.0.0.1": account, "127.0.0.2": other,
+	}
+	owners(want)
+	// Of two accounts nobody can tell which is meant.
+	add(other, "eu-west-1", "vpc-f", "10.0.0.0/8")
+	want["10.0.0.1"], want["::ffff:10.0.0.1"], want["10.3.0.1"] = "unknown", "unknown", other
+	owners(want)
+}
+
 func TestAWSManaged(t *testing.T) {
 	for _, p := range AWSManaged() {
 		made, ok := (&Snapshot{}).Managed(p.ARN)

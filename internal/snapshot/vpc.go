@@ -80,6 +80,29 @@ func (t *vpcTable) find(region string, a Addresses) (vpc *VPC, known bool) {
 	return nil, true
 }
 
+// owner finds the account that has an address in a VPC, of whatever region: what has the
+// address is one machine. Loopback is the default account's but for what VPCs of others
+// have of it.
+func (t *vpcTable) owner(settings *Settings, addr netip.Addr) (account string, known bool) {
+	loopback := addr.Unmap().IsLoopback()
+	for region := range t.regions {
+		vpc, known := t.find(region, Addresses{Client: addr})
+		switch {
+		case !known:
+			return "", false
+		case vpc == nil, vpc.Owner == account, loopback && vpc.Owner == settings.DefaultAccount:
+		case account != "":
+			return "", false
+		default:
+			account = vpc.Owner
+		}
+	}
+	if account == "" && loopback {
+		account = settings.DefaultAccount
+	}
+	return account, true
+}
+
 // buildVPCTable makes the table of all regions; regions names those that a
 // default VPC is needed in.
 func buildVPCTable(settings *Settings, regions []string, vpcs *table[model.VPC],

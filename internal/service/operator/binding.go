@@ -211,9 +211,9 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 		if !at.IsValid() {
 			at = netip.IPv6Loopback()
 		}
-		owner, known := s.cfg.AddressOwner(scope.Region, at)
+		owner, known := s.cfg.AddressOwner(at)
 		if !known {
-			return nil, API.Invalid("address", "nobody can tell whose the address %s is: a VPC of the region %s cannot be read, or two have the same range", at, scope.Region)
+			return nil, API.Invalid("address", "nobody can tell whose the address %s is: a VPC cannot be read, or several have the address", at)
 		}
 		if owner != "" && owner != scope.Account {
 			return nil, API.Invalid("address", "the address %s is in a VPC of another account: name an address of a machine of your own", at)

@@ -38,9 +38,9 @@ var API = &awsapi.Service{
 type Config struct {
 	model.State
 	Clock clock.Clock
-	// AddressOwner is the account that has an address in one of its VPCs of a region; ""
-	// if none has. known is false if it cannot be told.
-	AddressOwner func(region string, addr netip.Addr) (account string, known bool)
+	// AddressOwner is the account that has an address in one of its VPCs; "" if none has.
+	// known is false if it cannot be told.
+	AddressOwner func(addr netip.Addr) (account string, known bool)
 	// Explain gives the JSON of a decision's explanation by request id, to the
 	// account that the request was for: others must not see it.
 	Explain func(id, account string) (explanation any, ok bool)
