@@ -69,7 +69,10 @@ func SecretHash(secret string) []byte {
 }
 
 // BindingAddressKey is where it is kept whose an address is: it can be of one
-// instance in the whole installation.
+// instance in the whole installation. The zero address stands for this machine.
 func BindingAddressKey(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return Scope{}.Key("binding.address", "here")
+	}
 	return Scope{}.Key("binding.address", addr.String())
 }

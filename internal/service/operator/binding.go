@@ -183,10 +183,10 @@ func (in *CreateBindingInput) check() (addr netip.Addr, err error) {
 // claim is the key of what a binding alone may have; "" for a task, which has
 // nothing but its secrets.
 func claim(b *model.Binding) string {
-	switch {
-	case b.Address.IsValid():
+	switch b.Kind {
+	case model.EC2Instance:
 		return model.BindingAddressKey(b.Address)
-	case b.Kind == model.EKSPod:
+	case model.EKSPod:
 		return model.BindingPodsKey(b.Account, b.Issuer, b.Subject())
 	}
 	return ""
@@ -284,8 +284,11 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 
 // workload says in words whom a binding is for.
 func workload(b *model.Binding) string {
-	if b.Kind == model.EKSPod {
+	switch {
+	case b.Kind == model.EKSPod:
 		return b.Subject() + " of " + b.Issuer
+	case !b.Address.IsValid():
+		return "the server's own machine"
 	}
 	return "the address " + b.Address.String()
 }

@@ -246,6 +246,7 @@ func TestBindings(t *testing.T) {
 		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"box"}`, "", "is not the IP address of a machine"},
 		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"0.0.0.0"}`, "", "is not the IP address of a machine"},
 		{`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.0.0.1"}`, "", "there is a binding for the address 10.0.0.1 already"},
+		{`{"kind":"ec2-instance","instanceProfile":"Box"}`, "", "there is a binding for the server's own machine already"},
 		{`{"kind":"ecs-task","role":"arn:aws:iam::` + account + `:role/App"}`, "", "has no role with the ARN"},
 		{`{"kind":"ecs-task","role":"arn:aws:iam::210987654321:role/r/App"}`, "", "has no role with the ARN"},
 		{`{"kind":"ecs-task","role":"App"}`, "", "has no role with the ARN"},
@@ -281,7 +282,9 @@ func TestBindings(t *testing.T) {
 		t.Errorf("once more: %d %s", code, text)
 	}
 	made(`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.1.0.2"}`, allBinding, passRole)
-	// The address is free again.
+	// The address is free again, and the machine.
+	w.owners["::1"] = account
+	made(`{"kind":"ec2-instance","instanceProfile":"Box"}`, allBinding, passRole)
 	made(`{"kind":"ec2-instance","instanceProfile":"Box","address":"10.0.0.1"}`, allBinding, passRole)
 }
 
