@@ -436,6 +436,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
 				Problems: s.problems, Proxies: s.proxies,
 				AddressOwner: func(addr netip.Addr) (string, bool) { return s.publisher.Current().AddressOwner(addr) },
+				PodAccount:   s.cfg.AccountID,
 			}),
 		},
 		Authenticator: auth, Authorizer: auth, Clock: s.clock, Log: s.log, Idempotency: s.answers,

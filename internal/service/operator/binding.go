@@ -205,7 +205,10 @@ func (s *Service) CreateBinding(ctx context.Context, in *CreateBindingInput) (*B
 		Kind: *in.Kind, Address: addr, Issuer: model.Deref(in.Issuer), Cluster: model.Deref(in.Cluster),
 		Namespace: model.Deref(in.Namespace), ServiceAccount: model.Deref(in.ServiceAccount),
 	}
-	if b.Kind == model.EC2Instance {
+	switch {
+	case b.Kind == model.EKSPod && scope.Account != s.cfg.PodAccount:
+		return nil, API.Invalid("kind", "pods are served for account %s alone: those of account %s can take roles by web identity", s.cfg.PodAccount, scope.Account)
+	case b.Kind == model.EC2Instance:
 		// No account may speak to the machines of another, nor to all on this one.
 		at := addr
 		if !at.IsValid() {

@@ -41,6 +41,8 @@ type Config struct {
 	// AddressOwner is the account that has an address in one of its VPCs; "" if none has.
 	// known is false if it cannot be told.
 	AddressOwner func(addr netip.Addr) (account string, known bool)
+	// PodAccount is the account whose pods are served.
+	PodAccount string
 	// Explain gives the JSON of a decision's explanation by request id, to the
 	// account that the request was for: others must not see it.
 	Explain func(id, account string) (explanation any, ok bool)

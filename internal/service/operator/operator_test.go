@@ -76,16 +76,23 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { backend.Close() })
 	w := &world{t: t, store: store.New(backend)}
-	binding := New(Config{State: model.State{Store: w.store, Published: w}, Clock: clock.Fixed(now), AddressOwner: w.owner})
+	w.serve(account)
+	return w
+}
+
+// serve makes the API, with an account whose pods are served.
+func (w *world) serve(podAccount string) {
+	w.t.Helper()
+	binding := New(Config{State: model.State{Store: w.store, Published: w}, Clock: clock.Fixed(now), AddressOwner: w.owner, PodAccount: podAccount})
 	if gaps := binding.Gaps(); len(gaps) > 0 {
-		t.Fatal(gaps)
+		w.t.Fatal(gaps)
 	}
+	var err error
 	if w.api, err = awsapi.New(awsapi.Config{
 		Bindings: []awsapi.Binding{binding}, Authenticator: w, Authorizer: w, Clock: clock.Fixed(now), Log: slog.New(slog.DiscardHandler),
 	}); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	return w
 }
 
 // call gives status and body of an answer.
@@ -326,5 +333,10 @@ func TestPodBindings(t *testing.T) {
 	}
 	if code, text := w.call("POST", "/latchwork/bindings", body(issuer, "ns1")); code != 200 {
 		t.Errorf("after the first is gone: %d %s", code, text)
+	}
+	// Nobody would serve those of another account.
+	w.serve("210987654321")
+	if code, text := w.call("POST", "/latchwork/bindings", body(issuer, "ns3")); code != 400 || !strings.Contains(text, "pods are served for account 210987654321 alone") {
+		t.Errorf("another account's pods: %d %s", code, text)
 	}
 }
