@@ -3,46 +3,30 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchwork/latchwork/internal/audit"
-	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/certs"
 	"github.com/latchwork/latchwork/internal/clock"
 	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/gateway"
 	"github.com/latchwork/latchwork/internal/model"
 	"github.com/latchwork/latchwork/internal/oidc"
-	"github.com/latchwork/latchwork/internal/service/cloudmap"
-	"github.com/latchwork/latchwork/internal/service/ec2"
-	"github.com/latchwork/latchwork/internal/service/iam"
-	"github.com/latchwork/latchwork/internal/service/lattice"
-	"github.com/latchwork/latchwork/internal/service/mesh"
-	"github.com/latchwork/latchwork/internal/service/operator"
-	"github.com/latchwork/latchwork/internal/service/sts"
 	"github.com/latchwork/latchwork/internal/sigv4"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
-	"github.com/latchwork/latchwork/internal/store/etcd"
-	"github.com/latchwork/latchwork/internal/wire"
 	"github.com/latchwork/latchwork/internal/workload"
 	"github.com/latchwork/latchwork/internal/xds"
 )
@@ -316,62 +300,6 @@ func (s *Server) openWorkloads(tokens *credential.Tokens) (err error) {
 	return nil
 }
 
-func (s *Server) openStore(ctx context.Context) (store.Backend, error) {
-	if len(s.cfg.endpoints) == 0 {
-		return opened(etcd.Start(ctx, etcd.Embedded{
-			Dir: s.cfg.DataDir, Prefix: s.cfg.EtcdPrefix, MinFree: s.cfg.MinFreeMiB << 20, Log: s.log,
-		}))
-	}
-	external := etcd.External{
-		Endpoints: s.cfg.endpoints, Prefix: s.cfg.EtcdPrefix, Username: s.cfg.EtcdUsername, Log: s.log,
-	}
-	if s.cfg.EtcdPasswordFile != "" {
-		password, err := os.ReadFile(s.cfg.EtcdPasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("etcd-password-file: %w", err)
-		}
-		external.Password = strings.TrimSpace(string(password))
-	}
-	if s.cfg.EtcdCAFile != "" || s.cfg.EtcdCertFile != "" {
-		external.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		if s.cfg.EtcdCAFile != "" {
-			pool, err := readPool(s.cfg.EtcdCAFile)
-			if err != nil {
-				return nil, fmt.Errorf("etcd-ca-file: %w", err)
-			}
-			external.TLS.RootCAs = pool
-		}
-		if s.cfg.EtcdCertFile != "" {
-			pair, err := tls.LoadX509KeyPair(s.cfg.EtcdCertFile, s.cfg.EtcdKeyFile)
-			if err != nil {
-				return nil, fmt.Errorf("etcd-cert-file: %w", err)
-			}
-			external.TLS.Certificates = []tls.Certificate{pair}
-		}
-	}
-	return opened(etcd.Connect(ctx, external))
-}
-
-// opened keeps a nil backend from becoming an interface that is not nil.
-func opened(b *etcd.Backend, err error) (store.Backend, error) {
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-func readPool(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
-	}
-	return pool, nil
-}
-
 func (s *Server) targetTLS() (*tls.Config, error) {
 	if s.cfg.TargetCAFile == "" {
 		return nil, nil
@@ -409,154 +337,6 @@ func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return s.authority.Issue(name)
 }
 
-func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *credential.Tokens) error {
-	auth := &apiAuth{authenticator: authenticator, clock: s.clock, decided: s.metrics.decided("api")}
-	observer := &observer{metrics: s.metrics, writer: s.calls, log: s.log, used: map[string]lastUse{}}
-	iamConfig := s.iamConfig()
-	iamConfig.LastUsed = func(key string) (iam.LastUsed, bool) {
-		u, ok := observer.lastUsed(key)
-		return iam.LastUsed{At: u.at, Service: u.service, Region: u.region}, ok
-	}
-	api, err := awsapi.New(awsapi.Config{
-		Bindings: []awsapi.Binding{
-			lattice.New(lattice.Config{
-				State: s.state(), Clock: s.clock, Partition: partition,
-				DefaultAccount: s.cfg.AccountID, Observed: s.cfg.observed, Log: s.log, Health: s.gateway.Health, PortProblem: s.gateway.PortProblem,
-			}),
-			iam.New(iamConfig),
-			sts.New(sts.Config{
-				World: sts.Pinned{}, Decider: roleDecider{auth}, Tokens: tokens, Clock: s.clock, Partition: partition, Authorizer: auth,
-				Identities: s.identities,
-			}),
-			ec2.New(ec2.Config{State: s.state(), Clock: s.clock, Settings: &s.cfg.world}),
-			cloudmap.New(cloudmap.Config{State: s.state(), Clock: s.clock, Partition: partition, Shuffle: rand.Shuffle, OperationLife: operationLife}),
-			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
-			operator.New(operator.Config{
-				State: s.state(), Clock: s.clock,
-				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
-				Problems: s.problems, Proxies: s.proxies,
-				AddressOwner: func(addr netip.Addr) (string, bool) { return s.publisher.Current().AddressOwner(addr) },
-				PodAccount:   s.cfg.AccountID,
-			}),
-		},
-		Authenticator: auth, Authorizer: auth, Clock: s.clock, Log: s.log, Idempotency: s.answers,
-		Snapshot: func() any { return s.publisher.Current() }, Observe: observer.observe, Region: s.cfg.Region, Partition: partition,
-	})
-	if err != nil {
-		return err
-	}
-	s.api = &http.Server{
-		Handler: api, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	return nil
-}
-
-func (s *Server) state() model.State { return model.State{Store: s.store, Published: s.publisher} }
-
-func (s *Server) iamConfig() iam.Config {
-	return iam.Config{
-		State: s.state(), Clock: s.clock, Partition: partition, Secrets: s.ring,
-		// On machines of one's own there is no reason to ration entities.
-		Quotas: iam.Quotas{
-			Users: iam.Unlimited, Groups: iam.Unlimited, Roles: iam.Unlimited, Policies: iam.Unlimited, InstanceProfiles: iam.Unlimited,
-			OIDCProviders: iam.Unlimited,
-		},
-	}
-}
-
-// proxies are the Envoys of an account that are connected, and those that were
-// refused.
-func (s *Server) proxies(account string) (connected, refused any) {
-	if s.ems == nil {
-		return []xds.Proxy{}, []xds.Attempt{}
-	}
-	return s.ems.Proxies(account), s.ems.Refused(account)
-}
-
-// problems are the records of an account that could not be compiled.
-func (s *Server) problems(account string) map[string]string {
-	out := map[string]string{}
-	if snap := s.publisher.Current(); snap != nil {
-		for _, p := range snap.Problems() {
-			if model.AccountOf(p.Record) == account {
-				out[p.Record] = p.Err.Error()
-			}
-		}
-	}
-	return out
-}
-
-// Admin is the first administrator of an account, as it is kept in the data
-// directory.
-type Admin struct {
-	Account         string `json:"account"`
-	UserName        string `json:"userName"`
-	AccessKeyID     string `json:"accessKeyId"`
-	SecretAccessKey string `json:"secretAccessKey"`
-}
-
-// AdminFile is where an account's first administrator is kept.
-func AdminFile(dataDir, account string) string {
-	return filepath.Join(dataDir, "admin-"+account+".json")
-}
-
-// bootstrap makes the first administrator of each account.
-func (s *Server) bootstrap(ctx context.Context) error {
-	// Half a store is no store: wait for the first snapshot.
-	if err := s.publisher.WaitFor(ctx, 0); err != nil {
-		return err
-	}
-	for _, a := range s.cfg.accounts {
-		var admin *Admin
-		path := AdminFile(s.cfg.DataDir, a.ID)
-		made, err := iam.Administrator(ctx, s.iamConfig(), a.ID, "admin", func(keyID string, secret wire.Secret) error {
-			admin = &Admin{Account: a.ID, UserName: "admin", AccessKeyID: keyID, SecretAccessKey: secret.Reveal()}
-			return writeSecret(path, admin)
-		})
-		switch {
-		case err != nil:
-			// The file stays: the administrator may have been stored all the same, and is
-			// made anew if not.
-			return fmt.Errorf("making the first administrator of account %s: %w", a.ID, err)
-		case made:
-			s.admins[a.ID] = admin
-		case admin != nil:
-			// Another server made the administrator meanwhile, with a key of its own.
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// writeSecret writes a file of JSON that nobody else can read. It appears whole, and
-// is on the disk when writeSecret returns.
-func writeSecret(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // its mode is 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 // close ends what run does not.
 func (s *Server) close() error {
 	var errs []error
@@ -569,70 +349,4 @@ func (s *Server) close() error {
 		errs = append(errs, s.backend.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// adminHandler serves health, readiness and metrics, without secrets and without
-// authentication: bind it to where only operators are.
-func (s *Server) adminHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		state := s.readiness(r.Context())
-		w.Header().Set("Content-Type", "application/json")
-		if !state.Ready {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-		_ = json.NewEncoder(w).Encode(state)
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
-	return mux
-}
-
-// Readiness is what /readyz answers.
-type Readiness struct {
-	Ready    bool  `json:"ready"`
-	Revision int64 `json:"revision"`
-	// Reasons say why the server is not ready; Warnings what is wrong all the same.
-	Reasons  []string `json:"reasons,omitzero"`
-	Warnings []string `json:"warnings,omitzero"`
-	// StaleSeconds is how long ago the store was last known to be followed; 0 while
-	// it is.
-	StaleSeconds float64 `json:"staleSeconds"`
-}
-
-func (s *Server) readiness(ctx context.Context) Readiness {
-	out := Readiness{Ready: true}
-	not := func(format string, args ...any) {
-		out.Ready = false
-		out.Reasons = append(out.Reasons, fmt.Sprintf(format, args...))
-	}
-	if snap := s.publisher.Current(); snap == nil {
-		not("no state has been read yet")
-	} else {
-		out.Revision = int64(snap.Revision())
-		if n := len(snap.Problems()); n > 0 {
-			out.Warnings = append(out.Warnings, fmt.Sprintf("%d records cannot be compiled; what depends on them is denied", n))
-		}
-	}
-	if since := s.publisher.BrokenSince(); !since.IsZero() {
-		out.StaleSeconds = s.clock().Sub(since).Seconds()
-		not("the store cannot be followed; the state in force is %.0f seconds old", out.StaleSeconds)
-	}
-	if err := s.backend.Healthy(ctx); err != nil {
-		not("the store cannot be written to: %v", err)
-	}
-	select {
-	case <-s.gateway.Ready():
-	default:
-		not("the gateway has not opened its ports yet")
-	}
-	for _, a := range s.cfg.accounts {
-		if s.ems != nil && a.ProxyAuthorization == string(snapshot.ProxyAuthorizationOff) {
-			out.Warnings = append(out.Warnings, fmt.Sprintf("Envoys of account %s are served unsigned and unauthorized: proxy-authorization is off", a.ID))
-		}
-	}
-	for port, err := range s.gateway.Problems() {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("listener port %d is not open: %v", port, err))
-	}
-	return out
 }

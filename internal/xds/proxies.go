@@ -98,7 +98,7 @@ func (st *stream) show(newest store.Revision) Proxy {
 	p := Proxy{
 		ConnectionID: st.id, Endpoint: st.grant.arn, Account: st.grant.endpoint.Account, NodeID: st.node.GetId(),
 		Principal: c.principal.Display(), SourceIP: c.request.Remote.Addr().String(), Since: st.opened.UTC(),
-		UserAgent: st.node.GetUserAgentName(), Authorized: st.authorized, Incremental: st.incremental,
+		UserAgent: line(st.node.GetUserAgentName(), 256), Authorized: st.authorized, Incremental: st.incremental,
 		Revision: st.acked, Current: newest, InStep: st.acked >= newest,
 	}
 	if version := st.node.GetUserAgentBuildVersion().GetVersion(); version != nil {
