@@ -5,6 +5,8 @@
 package authz
 
 import (
+	"strings"
+
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/snapshot"
@@ -52,6 +54,7 @@ const (
 	StageNetwork
 	StageService
 	StageResource
+	StageServiceControl
 )
 
 func (s Stage) String() string {
@@ -68,6 +71,8 @@ func (s Stage) String() string {
 		return "service"
 	case StageResource:
 		return "resource"
+	case StageServiceControl:
+		return "service-control"
 	}
 	return "none"
 }
@@ -102,6 +107,9 @@ type Decision struct {
 	// implicit deny and for an allow.
 	Policy    *snapshot.Policy
 	Statement int
+	// foreign tells that the resource is neither of the caller's account nor of its
+	// organization.
+	foreign bool
 }
 
 // layer is what one layer says.
@@ -131,40 +139,44 @@ func Decide(snap *snapshot.Snapshot, q *Query) Decision {
 // Source: VPC Lattice User Guide, "How authorization works". Which layer a denial
 // names first was observed: network, service, identity.
 func decideLattice(snap *snapshot.Snapshot, q *Query) Decision {
-	network, service := networkLayer(q), serviceLayer(q)
-	if network == nil && service == nil {
-		return Decision{Allowed: true, Cause: Allowed}
+	networkPolicy, servicePolicy := networkLayer(q), serviceLayer(q)
+	if networkPolicy == nil && servicePolicy == nil {
+		return allowed
 	}
 	e := entity(snap, q)
-	var layers [5]layer
-	n := 0
-	if network != nil {
-		layers[n] = evaluate(StageNetwork, network, q)
-		n++
+	network, service, own := pass(StageNetwork), pass(StageService), passes()
+	if networkPolicy != nil {
+		network = evaluate(StageNetwork, networkPolicy, q)
 	}
-	if service != nil {
-		layers[n] = evaluate(StageService, service, q)
-		n++
+	if servicePolicy != nil {
+		service = evaluate(StageService, servicePolicy, q)
 	}
 	if !q.Principal.IsAnonymous() {
-		n += identityLayers(layers[n:], snap, q, e)
+		own.evaluate(snap, q, e)
 	}
-	return conclude(layers[:n])
+	return conclude(
+		[]*layer{&network, &service, &own.control, &own.boundary, &own.session, &own.identity},
+		[]*layer{&network, &service, &own.control, &own.identity, &own.boundary, &own.session},
+	)
 }
 
-// conclude: an explicit deny anywhere wins, then every layer must allow.
-func conclude(layers []layer) Decision {
-	for i := range layers {
-		if l := &layers[i]; l.verdict == policy.ExplicitDeny {
+var allowed = Decision{Allowed: true, Cause: Allowed}
+
+// conclude: an explicit deny anywhere wins, then every layer must allow. The order of
+// the layers is that in which a denial names them: for explicit denies, and for the
+// rest.
+func conclude(explicit, implicit []*layer) Decision {
+	for _, l := range explicit {
+		if l.verdict == policy.ExplicitDeny {
 			return Decision{Cause: ExplicitDeny, Stage: l.stage, Policy: l.by, Statement: l.statement}
 		}
 	}
-	for i := range layers {
-		if l := &layers[i]; !l.allows() {
+	for _, l := range implicit {
+		if !l.allows() {
 			return Decision{Cause: ImplicitDeny, Stage: l.stage}
 		}
 	}
-	return Decision{Allowed: true, Cause: Allowed}
+	return allowed
 }
 
 // none stands for the policy of a layer that is on and has none: it says nothing,
@@ -248,37 +260,72 @@ func entity(snap *snapshot.Snapshot, q *Query) *snapshot.Entity {
 	return e
 }
 
-// identityLayers fills in what the caller's own side says: identity policies, and
-// where there are any, permissions boundary and session policies. It returns how
-// many layers there are. A caller whose user or role is gone has no policies.
-func identityLayers(out []layer, snap *snapshot.Snapshot, q *Query, e *snapshot.Entity) int {
+// own is what the caller's own side says. A layer that there is not allows.
+type own struct{ control, identity, boundary, session layer }
+
+// pass is a layer that has nothing to say against anything.
+func pass(s Stage) layer { return layer{stage: s, verdict: policy.Allow} }
+
+func passes() own {
+	return own{control: pass(StageServiceControl), identity: pass(StageIdentity), boundary: pass(StageBoundary), session: pass(StageSession)}
+}
+
+// evaluate asks the service control policies of the caller's account, its identity
+// policies, and where there are any, permissions boundary and session policies. A
+// caller whose user or role is gone has no policies.
+func (o *own) evaluate(snap *snapshot.Snapshot, q *Query, e *snapshot.Entity) {
 	p := q.Principal
+	for _, level := range controlPolicies(snap, p) {
+		l := evaluateAll(StageServiceControl, level, q)
+		if l.verdict == policy.ExplicitDeny || o.control.allows() {
+			o.control = l
+		}
+		if l.verdict == policy.ExplicitDeny {
+			break
+		}
+	}
 	if p.Kind == identity.Root {
 		// Source: IUG, "Policy evaluation logic": the root user needs no policy.
-		out[0] = layer{stage: StageIdentity, verdict: policy.Allow}
-		return 1
+		return
 	}
 	if e == nil {
-		out[0] = layer{stage: StageIdentity}
-		return 1
+		o.identity.verdict = policy.NoMatch
+		return
 	}
 	var buf [24]*snapshot.Policy
-	out[0] = evaluateAll(StageIdentity, snap.IdentityPolicies(buf[:0], e), q)
-	n := 1
+	o.identity = evaluateAll(StageIdentity, snap.IdentityPolicies(buf[:0], e), q)
 	if b := snap.Boundary(e); b != nil {
-		out[n] = evaluate(StageBoundary, b, q)
-		n++
+		o.boundary = evaluate(StageBoundary, b, q)
 	}
 	if session := sessionPolicies(buf[:0], snap, p); len(session) > 0 {
-		out[n] = evaluateAll(StageSession, session, q)
-		n++
+		o.session = evaluateAll(StageSession, session, q)
 	} else if p.Kind == identity.FederatedUser {
 		// Source: AWS STS API Reference, GetFederationToken: without a policy the
 		// session has only what resource-based policies give it.
-		out[n] = layer{stage: StageSession}
-		n++
+		o.session.verdict = policy.NoMatch
 	}
-	return n
+}
+
+// controlPolicies are the service control policies that restrict a caller, by level:
+// every level must allow.
+// Source: AWS Organizations User Guide, "Service control policies (SCPs)": they
+// restrict the users and roles of an account and its root user, but not the management
+// account, nor service-linked roles.
+func controlPolicies(snap *snapshot.Snapshot, p *identity.Principal) [][]*snapshot.Policy {
+	if !p.Attachable() || serviceLinked(p) {
+		return nil
+	}
+	account := snap.Account(p.Account)
+	if account.Management {
+		return nil
+	}
+	return account.ControlPolicies
+}
+
+// serviceLinked tells whether a caller is a session of a service-linked role.
+// Source: IUG, "Create a service-linked role": their path.
+func serviceLinked(p *identity.Principal) bool {
+	return p.Kind == identity.AssumedRole && strings.Contains(p.IssuerARN, ":role/aws-service-role/")
 }
 
 // sessionPolicies lists the policies of a session.
@@ -305,39 +352,57 @@ func (goneError) Error() string { return "there is no such policy any more" }
 
 var errGone error = goneError{}
 
+// unconditional tells whether AWS asks for no permission at all, so that not even an
+// explicit deny counts.
+// Source: AWS STS API Reference, GetCallerIdentity and GetSessionToken.
+func unconditional(q *Query) bool {
+	return (strings.EqualFold(q.Action, "sts:GetCallerIdentity") || strings.EqualFold(q.Action, "sts:GetSessionToken")) && q.Principal.Attachable()
+}
+
 // decideGeneral is the decision on everything else.
 // Source: IUG, "Policy evaluation logic" and "Cross-account policy evaluation
-// logic".
+// logic". Which of several policies a denial names is not documented.
 func decideGeneral(snap *snapshot.Snapshot, q *Query) Decision {
+	if unconditional(q) {
+		return allowed
+	}
 	e := entity(snap, q)
-	resource := layer{stage: StageResource}
+	resource, own := layer{stage: StageResource}, passes()
 	if q.Policy != nil {
 		resource = evaluate(StageResource, q.Policy, q)
 	}
 	if !q.Principal.Attachable() {
-		return conclude([]layer{resource})
+		only := []*layer{&resource}
+		return conclude(only, only)
 	}
-	var layers [5]layer
-	layers[0] = resource
-	own := layers[1 : 1+identityLayers(layers[1:], snap, q, e)]
-	if d := conclude(layers[:1+len(own)]); d.Cause == ExplicitDeny {
-		return d
-	}
+	own.evaluate(snap, q, e)
 	sameAccount := q.Account == "" || q.Account == q.Principal.Account
+	needed := own
 	if sameAccount && resource.allows() && !gone(q.Principal, e) {
 		switch {
 		case resource.grade == policy.GradeDirect:
-			return Decision{Allowed: true, Cause: Allowed}
+			needed.identity, needed.boundary, needed.session = pass(StageIdentity), pass(StageBoundary), pass(StageSession)
 		case resource.grade > policy.GradeAccount:
 			// The role is named and not the session: its identity policies are not
 			// needed, boundary and session policies still bound it.
-			return conclude(own[1:])
+			needed.identity = pass(StageIdentity)
 		}
 	}
-	if !sameAccount && !resource.allows() || q.Required && !resource.allows() {
-		return Decision{Cause: ImplicitDeny, Stage: StageResource}
+	neededOfResource := resource
+	if sameAccount && !q.Required {
+		neededOfResource = pass(StageResource)
 	}
-	return conclude(own)
+	d := conclude(
+		[]*layer{&own.control, &own.boundary, &own.session, &own.identity, &resource},
+		[]*layer{&needed.control, &needed.identity, &needed.boundary, &needed.session, &neededOfResource},
+	)
+	d.foreign = !sameAccount && !sameOrganization(snap, q.Account, q.Principal.Account)
+	return d
+}
+
+func sameOrganization(snap *snapshot.Snapshot, a, b string) bool {
+	org := snap.Account(a).OrgID
+	return org != "" && org == snap.Account(b).OrgID
 }
 
 // gone tells whether a caller's user or role was deleted since the caller got its

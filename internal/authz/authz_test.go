@@ -175,13 +175,8 @@ func resource(account string) *snapshot.Policy {
 }
 
 func compiled(kind policy.Kind, text string) *snapshot.Policy {
-	p := &snapshot.Policy{Name: "p", Owner: "arn:x", Text: text}
-	doc, err := policy.Parse(kind, text)
-	if err != nil {
-		p.Problem = err
-		return p
-	}
-	p.Compiled, p.Problem = policy.Compile(doc)
+	p := snapshot.Compile(kind, "p", text)
+	p.Owner = "arn:x"
 	return p
 }
 
@@ -326,7 +321,7 @@ func TestGeneral(t *testing.T) {
 		{"trust of everybody across accounts needs identity", session(other, "nothing"), "sts:AssumeRole", own, trust(own, "denies-role"), true, "because no identity-based policy allows the sts:AssumeRole action"},
 		{"trust of everybody, anonymous", anonymous, "sts:AssumeRole", own, trust(own, "denies-role"), true, ""},
 		{"trust denies", session(own, "nothing"), "sts:AssumeRole", own, trust(own, "denies-role"), true, "with an explicit deny in the role trust policy"},
-		{"trust denies before identity", session(own, "nothing", identityPolicy("Deny", "*")), "sts:AssumeRole", own, trust(own, "denies-role"), true, "with an explicit deny in the role trust policy"},
+		{"the caller's own side denies before the trust policy", session(own, "nothing", identityPolicy("Deny", "*")), "sts:AssumeRole", own, trust(own, "denies-role"), true, "with an explicit deny in a session policy"},
 		{"trust is broken", session(own, "allowed"), "sts:AssumeRole", own, trust(own, "trusts-broken"), true, "with an explicit deny in the role trust policy"},
 		{"trust is missing", session(own, "allowed"), "sts:AssumeRole", own, nil, true, "because no resource-based policy allows the sts:AssumeRole action"},
 		{"trust by role, session policy does not allow", session(own, "nothing", identityPolicy("Allow", "s3:*")), "sts:AssumeRole", own, trust(own, "trusts-role"), true, "because no session policy allows the sts:AssumeRole action"},

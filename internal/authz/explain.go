@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/policy"
@@ -15,7 +16,8 @@ type Explanation struct {
 	// Stage is the layer that denied.
 	Stage string `json:"stage,omitzero"`
 	Text  string `json:"text,omitzero"`
-	// Layers are in the order of AWS's description: identity, network, service.
+	// Layers are in the order of AWS's description: the caller's own side, network,
+	// service.
 	Layers []LayerResult `json:"layers"`
 }
 
@@ -52,9 +54,14 @@ func Explain(snap *snapshot.Snapshot, q *Query) Explanation {
 		l.Decides = !d.Allowed && l.Stage == d.Stage.String()
 		out.Layers = append(out.Layers, l)
 	}
-	if q.Service != nil && networkLayer(q) == nil && serviceLayer(q) == nil {
+	switch {
+	case q.Service != nil && networkLayer(q) == nil && serviceLayer(q) == nil:
 		add(off(StageIdentity, "neither the service network nor the service has auth type AWS_IAM, so nobody is asked who they are"))
-	} else {
+	case q.Service == nil && unconditional(q):
+		add(off(StageIdentity, "AWS asks for no permission for "+q.Action+": not even an explicit deny counts"))
+		return out
+	default:
+		explainControl(add, snap, q)
 		explainIdentity(add, snap, q)
 	}
 	switch {
@@ -128,6 +135,41 @@ func explainIdentity(add func(LayerResult), snap *snapshot.Snapshot, q *Query) {
 	} else if p.Kind == identity.FederatedUser {
 		add(silent(StageSession, "the federated session was made without a policy"))
 	}
+}
+
+// explainControl tells of the service control policies of the caller's account, if it
+// is under any.
+func explainControl(add func(LayerResult), snap *snapshot.Snapshot, q *Query) {
+	p := q.Principal
+	if !p.Attachable() {
+		return
+	}
+	account := snap.Account(p.Account)
+	switch {
+	case len(account.ControlPolicies) == 0:
+		return
+	case account.Management:
+		add(off(StageServiceControl, p.Account+" is the management account of its organization: service control policies do not restrict it"))
+		return
+	case serviceLinked(p):
+		add(off(StageServiceControl, "service control policies do not restrict service-linked roles"))
+		return
+	}
+	out := explainLayer(StageServiceControl, slices.Concat(account.ControlPolicies...), q, "")
+	if out.Verdict == policy.ExplicitDeny.String() {
+		add(out)
+		return
+	}
+	for _, level := range account.ControlPolicies {
+		if l := evaluateAll(StageServiceControl, level, q); !l.allows() {
+			out.Verdict, out.Note = policy.NoMatch.String(), "at every level from the root of the organization to the account a policy must allow; at one none does"
+			if len(level) > 0 && level[0].Owner != "" {
+				out.Note = "no policy of " + level[0].Owner + " allows it, and at every level from the root of the organization to the account one must"
+			}
+			break
+		}
+	}
+	add(out)
 }
 
 func explainLayer(s Stage, policies []*snapshot.Policy, q *Query, note string) LayerResult {

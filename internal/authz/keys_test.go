@@ -141,7 +141,7 @@ func TestTag(t *testing.T) {
 func TestNames(t *testing.T) {
 	stages := map[authz.Stage]string{
 		authz.StageNone: "none", authz.StageIdentity: "identity", authz.StageBoundary: "boundary", authz.StageSession: "session",
-		authz.StageNetwork: "network", authz.StageService: "service", authz.StageResource: "resource",
+		authz.StageNetwork: "network", authz.StageService: "service", authz.StageResource: "resource", authz.StageServiceControl: "service-control",
 	}
 	for s, want := range stages {
 		if s.String() != want {

@@ -25,8 +25,9 @@ func (d Decision) DeniedText(q *Query) string {
 	if d.Cause == ExplicitDeny {
 		b.WriteString(" with an explicit deny in " + article(d.Stage, q))
 		// Source: AWS Security Blog, "Enhanced access denied error messages with
-		// policy ARNs" (2026-01): not for VPC Lattice's requests, as far as seen.
-		if q.Service == nil && d.Policy != nil && d.Policy.ARN != "" && d.Stage != StageResource {
+		// policy ARNs" (2026-01): within one account or organization; not for VPC
+		// Lattice's requests, as far as seen.
+		if q.Service == nil && !d.foreign && d.Policy != nil && d.Policy.ARN != "" && d.Stage != StageResource {
 			b.WriteString(": " + d.Policy.ARN)
 		}
 		return b.String()
@@ -45,6 +46,8 @@ func noun(s Stage, q *Query) string {
 		return "network-based policy"
 	case StageService:
 		return "service-based policy"
+	case StageServiceControl:
+		return "service control policy"
 	case StageResource:
 		if trust(q) {
 			return "role trust policy"

@@ -56,7 +56,7 @@ func (v *confirming) trust(s *subject) bool {
 // trusts tells whether a trust policy lets somebody in, and says so. What depends on
 // more than is known is taken to hold.
 func (v *confirming) trusts(q *authz.Query, who string) bool {
-	x := authz.Explain(&snapshot.Snapshot{}, q)
+	x := authz.Explain(snapshot.New(&snapshot.Settings{}), q)
 	open := depends(&x)
 	switch {
 	case len(open) > 0:

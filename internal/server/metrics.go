@@ -116,7 +116,7 @@ func (m *metrics) decided(point string) func(authz.Cause, authz.Stage) {
 	// Prepared counters: a request must not look them up by their labels.
 	var counters [3][8]prometheus.Counter
 	for _, c := range []authz.Cause{authz.ImplicitDeny, authz.ExplicitDeny, authz.Allowed} {
-		for s := authz.StageNone; s <= authz.StageResource; s++ {
+		for s := authz.StageNone; s <= authz.StageServiceControl; s++ {
 			counters[c][s] = m.decisions.WithLabelValues(point, c.String(), s.String())
 		}
 	}

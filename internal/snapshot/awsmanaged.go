@@ -40,14 +40,20 @@ var awsManaged = sync.OnceValue(func() map[string]*Policy {
 	out := map[string]*Policy{}
 	for _, p := range awsManagedDocuments {
 		text := `{"Version":"2012-10-17","Statement":[` + p.statements + `]}`
-		made := &Policy{ARN: "arn:aws:iam::aws:policy" + p.path + p.name, Name: p.name, Text: text}
-		var doc *policy.Document
-		if doc, made.Problem = policy.Parse(policy.Identity, text); made.Problem == nil {
-			made.Compiled, made.Problem = policy.Compile(doc)
-		}
+		made := Compile(policy.Identity, p.name, text)
+		made.ARN = "arn:aws:iam::aws:policy" + p.path + p.name
 		out[made.ARN] = made
 	}
 	return out
+})
+
+// FullAWSAccess is the service control policy that restricts nothing. Every root,
+// organizational unit and account has it until somebody detaches it.
+// Source: AWS Organizations User Guide, "Service control policies (SCPs)".
+var FullAWSAccess = sync.OnceValue(func() *Policy {
+	p := Compile(policy.ServiceControl, "FullAWSAccess", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+	p.ARN = "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess"
+	return p
 })
 
 // AWSManaged lists AWS's own managed policies, by ARN.

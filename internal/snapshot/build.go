@@ -44,7 +44,7 @@ func newBuilder(settings *Settings, open func(*model.AccessKey) ([]byte, error))
 // build makes the snapshot of the state as it is now.
 func (b *builder) build(before *Snapshot, revision store.Revision, now time.Time) *Snapshot {
 	if before == nil {
-		before = &Snapshot{settings: b.settings, sessions: &sessions{known: map[string]*Policy{}}}
+		before = New(b.settings)
 	}
 	next := *before
 	next.revision, next.published = revision, now

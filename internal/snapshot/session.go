@@ -26,11 +26,7 @@ func (s *Snapshot) SessionPolicy(text string) *Policy {
 	if p != nil {
 		return p
 	}
-	p = &Policy{Name: "session policy", Text: text}
-	var doc *policy.Document
-	if doc, p.Problem = policy.Parse(policy.Session, text); p.Problem == nil {
-		p.Compiled, p.Problem = policy.Compile(doc)
-	}
+	p = Compile(policy.Session, "session policy", text)
 	c.mu.Lock()
 	if len(c.known) >= maxSessionPolicies {
 		clear(c.known)

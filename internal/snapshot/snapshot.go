@@ -31,6 +31,13 @@ type Account struct {
 	// OrgID and OrgPaths are empty for an account outside any organization.
 	OrgID    string
 	OrgPaths []string
+	// ControlPolicies are the service control policies that the account is under, by
+	// level from the root of its organization to the account itself; every level must
+	// allow. There are none outside any organization, and for one without any.
+	ControlPolicies [][]*Policy
+	// Management tells that it is the management account of its organization, which
+	// service control policies do not restrict.
+	Management bool
 	// ProxyAuthorization says which Envoys of the account need a permission.
 	ProxyAuthorization ProxyAuthorization
 	// GatewayAddresses are those addresses of the gateway that only VPCs of the
@@ -94,6 +101,8 @@ type Entity struct {
 	attached []string
 	groups   []string // keys of groups
 	boundary string
+	// bounds is a boundary that is stated, in place of the ARN of a stored one.
+	bounds *Policy
 
 	// Trust and MaxSession are a role's.
 	Trust      *Policy
@@ -101,7 +110,7 @@ type Entity struct {
 }
 
 // HasBoundary tells whether the entity has a permissions boundary.
-func (e *Entity) HasBoundary() bool { return e.boundary != "" }
+func (e *Entity) HasBoundary() bool { return e.bounds != nil || e.boundary != "" }
 
 // group is the part of an IAM group that matters to its members.
 type group struct {
@@ -226,8 +235,8 @@ func (s *Snapshot) IdentityPolicies(dst []*Policy, e *Entity) []*Policy {
 
 // Boundary is the permissions boundary of e; nil if it has none.
 func (s *Snapshot) Boundary(e *Entity) *Policy {
-	if e.boundary == "" {
-		return nil
+	if e.bounds != nil || e.boundary == "" {
+		return e.bounds
 	}
 	if p, ok := s.Managed(e.boundary); ok {
 		return p
