@@ -57,7 +57,7 @@ func compileOperand(op operator, text string, variables bool) operand {
 	case familyNumeric:
 		o.number, _ = parseNumber(text)
 	case familyDate:
-		o.date, _ = parseDate(text)
+		o.date, _ = storedDate(text)
 	case familyIP:
 		o.prefix, _ = parseCIDR(text)
 	case familyBinary:

@@ -54,7 +54,7 @@ var differentialResources = map[policy.Kind][]string{
 		"*/${vpc-lattice-svcs:RequestQueryString/Q}", "*/${*}", "arn:*",
 	},
 	policy.Identity: {
-		"*", "arn:aws:s3", "arn:aws:s3:::${aws:username}*", "arn:aws:*:*:*:b/*", "arn:aws:s3:${aws:username}::b", "arn:aws:s3:::b/?",
+		"*", "arn:aws:s3", "arn:aws:s3:::${aws:username}*", "arn:aws:*:*:*:b/*", "arn:aws:vpc-lattice:${aws:username}::b", "arn:aws:s3:::b/?",
 		"arn:aws:s3:::*/${vpc-lattice-svcs:RequestQueryString/Q}", "arn:aws:vpc-lattice:*:1234567890:service/*",
 	},
 	policy.ServiceControl: {"*", "arn:aws:s3", "arn:aws:*", "arn:aws:s3:::b/*"},

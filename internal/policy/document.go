@@ -45,6 +45,10 @@ func (k Kind) String() string {
 	return "policy"
 }
 
+// isIAM tells whether IAM, STS or Organizations store the kind: its grammar is
+// stricter than that of the resource policies of other services.
+func (k Kind) isIAM() bool { return k != AuthPolicy && k != Resource }
+
 // hasPrincipal tells whether statements of the kind name who they are for.
 func (k Kind) hasPrincipal() bool { return k == Trust || k == AuthPolicy || k == Resource }
 

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // family is what an operator compares.
@@ -105,7 +107,7 @@ func parseOperator(name string) (operator, bool) {
 func (o operator) badOperand(text string, variables bool) string {
 	switch o.family {
 	case familyDate:
-		if _, ok := parseDate(text); !ok {
+		if _, ok := storedDate(text); !ok {
 			return "is no date: expected ISO 8601, for example 2026-01-31T00:00:00Z, or seconds since 1970"
 		}
 	case familyIP:
@@ -130,4 +132,67 @@ func (o operator) badOperand(text string, variables bool) string {
 		}
 	}
 	return ""
+}
+
+// storedDate reads a date of a policy. AWS stores more than the forms of ISO 8601:
+// years of any length and sign, parts without leading zeros, small letters, a zone
+// of hours alone.
+// Source: what IAM's check takes and refuses, as recorded by moto.
+func storedDate(text string) (instant, bool) {
+	if d, ok := parseDate(text); ok {
+		return d, true
+	}
+	text = strings.ToUpper(text)
+	if !strings.ContainsAny(text, "-T") {
+		return instant{}, false
+	}
+	day, clock, _ := strings.Cut(text, "T")
+	day, negative := strings.CutPrefix(day, "-")
+	date, ok := numbers(day, "-", []int64{0, 1, 1}, []int64{292278993, 12, 31})
+	if !ok || negative && date[0] > 292275054 {
+		return instant{}, false
+	}
+	if negative {
+		date[0] = -date[0]
+	}
+	clock, utc := strings.CutSuffix(clock, "Z")
+	clock, zone, ahead := strings.Cut(clock, "+")
+	offset := []int64{0, 0}
+	if ahead {
+		if offset, ok = numbers(zone, ":", offset, []int64{23, 59}); !ok || utc || len(zone) != 2 && len(zone) != 5 {
+			return instant{}, false
+		}
+	}
+	clock, fraction, _ := strings.Cut(clock, ".")
+	nanos := fraction + "000000000"
+	if !digits(fraction) || len(fraction) > 9 {
+		return instant{}, false
+	}
+	at := []int64{0, 0, 0}
+	if clock != "" {
+		if at, ok = numbers(clock, ":", at, []int64{23, 59, 59}); !ok {
+			return instant{}, false
+		}
+	}
+	second := time.Date(int(date[0]), time.Month(date[1]), int(date[2]), int(at[0]-offset[0]), int(at[1]-offset[1]), int(at[2]), 0, time.UTC)
+	part, _ := strconv.Atoi(nanos[:9])
+	return instant{second.Unix(), part}, true
+}
+
+// numbers reads up to as many numbers as there are limits; those that are left out
+// are as least says, and none may be less.
+func numbers(text, separator string, least, most []int64) ([]int64, bool) {
+	parts := strings.Split(text, separator)
+	out := append([]int64{}, least...)
+	if len(parts) > len(most) {
+		return nil, false
+	}
+	for i, part := range parts {
+		n, err := strconv.ParseInt(part, 10, 64)
+		if err != nil || !digits(part) || n < least[i] || n > most[i] {
+			return nil, false
+		}
+		out[i] = n
+	}
+	return out, true
 }

@@ -9,19 +9,37 @@ import (
 type parser struct {
 	kind Kind
 	text string
+	// version is where the value of Version is, or the document if it has none.
+	version int
+	// effect is what is wrong with the letter case of the first Effect that is so
+	// written: AWS says it only where nothing is wrong with the syntax.
+	effect *Error
 }
 
 // Texts that AWS answers. Source: recorded answers of IAM; those of VPC Lattice
 // are not published, ours say the same in its form.
 const (
-	textSyntax     = "Syntax errors in policy."
-	textVersion    = "Policy document must be version 2012-10-17 or greater."
-	textLegacy     = "The policy failed legacy parsing"
-	textSids       = "Statement IDs (SID) in a single policy must be unique."
-	textNoActions  = "Policy statement must contain actions."
-	textNoResource = "Policy statement must contain resources."
-	textPrincipal  = "Policy document should not specify a principal."
-	textTrustJSON  = "This policy contains invalid Json"
+	textSyntax       = "Syntax errors in policy."
+	textVersion      = "Policy document must be version 2012-10-17 or greater."
+	textLegacy       = "The policy failed legacy parsing"
+	textSids         = "Statement IDs (SID) in a single policy must be unique."
+	textSid          = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
+	textNoActions    = "Policy statement must contain actions."
+	textNoResource   = "Policy statement must contain resources."
+	textPrincipal    = "Policy document should not specify a principal."
+	textNoPrincipal  = "Missing required field Principal"
+	textNobody       = "Invalid principal in policy: com.amazon.balsa.error.InvalidPolicyException: The passed in policy has a statement with no principals!"
+	textTrustJSON    = "This policy contains invalid Json"
+	textTrustAction  = "Trust Policy statement actions can only be sts:AssumeRole, sts:AssumeRoleWithSAML,  and sts:AssumeRoleWithWebIdentity"
+	textVendor       = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
+	textColon        = "Actions/Condition can contain only one colon."
+	textFederated    = "Federated principals must be valid domain names or SAML metadata ARNs"
+	textResourceARN  = "Resource %s must be in ARN format or \"*\"."
+	textPartition    = "Partition \"%s\" is not valid for resource \"arn:%s:%s:%s:%s:%s\"."
+	textNoService    = "Resource vendor must be fully qualified and cannot contain regexes."
+	textRegionOfIAM  = "IAM resource %s cannot contain region information."
+	textRegionOfS3   = "Resource %s can not contain region information."
+	textIAMResources = "IAM resource path must either be \"*\" or start with user/, federated-user/, role/, group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/."
 )
 
 // syntax is a syntax error in the words of the kind's service.
@@ -44,7 +62,7 @@ func (p *parser) say(offset int, iam, detail string) *Error {
 func (p *parser) document() (*Document, *Error) {
 	for i, r := range p.text {
 		// Source: IUG, "IAM and AWS STS quotas": the characters of a document.
-		if (r < ' ' && r != '\t' && r != '\n' && r != '\r') || r == 0xFEFF {
+		if (r < ' ' && r != '\t' && r != '\n' && r != '\r') || r == 0xFEFF || r > 0xFF && p.kind.isIAM() {
 			return nil, p.syntax(i, "the character %U is not allowed in a policy", r)
 		}
 	}
@@ -64,6 +82,7 @@ func (p *parser) document() (*Document, *Error) {
 		return nil, p.syntax(root.offset, "a policy is a JSON object, this is not")
 	}
 	d := &Document{Kind: p.kind, Text: p.text}
+	p.version = root.offset
 	var statements *node
 	for i := range root.members {
 		m := &root.members[i]
@@ -72,7 +91,7 @@ func (p *parser) document() (*Document, *Error) {
 			if m.value.kind != '"' || m.value.text != version2008 && m.value.text != version2012 {
 				return nil, p.syntax(m.value.offset, "Version must be \"2012-10-17\" or \"2008-10-17\"")
 			}
-			d.Version = m.value.text
+			d.Version, p.version = m.value.text, m.value.offset
 		case "Id":
 			if m.value.kind != '"' {
 				return nil, p.syntax(m.value.offset, "Id must be a string")
@@ -121,7 +140,7 @@ func (p *parser) statement(index int, n *node) (*Statement, *Error) {
 			}
 			s.Sid = m.value.text
 		case "Effect":
-			err = p.effect(s, &m.value)
+			err = p.readEffect(s, &m.value)
 		case "Principal":
 			s.Principals, err = p.principals(&m.value)
 		case "NotPrincipal":
@@ -154,13 +173,15 @@ func (p *parser) statement(index int, n *node) (*Statement, *Error) {
 	return s, nil
 }
 
-func (p *parser) effect(s *Statement, n *node) *Error {
+func (p *parser) readEffect(s *Statement, n *node) *Error {
 	switch {
 	case n.kind == '"' && n.text == "Allow":
 		s.Allow = true
 	case n.kind == '"' && n.text == "Deny":
 	case n.kind == '"' && (strings.EqualFold(n.text, "allow") || strings.EqualFold(n.text, "deny")):
-		return p.say(n.offset, textLegacy, "Effect must be Allow or Deny, with exactly these letters; found "+n.text)
+		if p.effect == nil {
+			p.effect = p.say(n.offset, textLegacy, "Effect must be Allow or Deny, with exactly these letters; found "+n.text)
+		}
 	default:
 		return p.syntax(n.offset, "Effect must be Allow or Deny")
 	}

@@ -277,11 +277,11 @@ func FuzzParse(f *testing.F) {
 // text is and however it is written.
 func TestWithPrincipals(t *testing.T) {
 	const text = `{"Version":"2012-10-17","Id":"arn:aws:iam::1:user/a" , "Statement":[
-  {"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::1:user\/\u0061",  "*", "arn:aws:iam::1:user/b"],"Federated":"arn:aws:iam::1:user/a"},"Action":"sts:AssumeRole"},
+  {"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::1:user\/\u0061",  "*", "arn:aws:iam::1:user/b"],"Federated":"accounts.google.com"},"Action":"sts:AssumeRole"},
   {"Action":"sts:AssumeRole","Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::1:user/a"},"Condition":{"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::1:user/a"}}},
   {"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
 	const want = `{"Version":"2012-10-17","Id":"arn:aws:iam::1:user/a" , "Statement":[
-  {"Effect":"Allow","Principal":{"AWS":["A\"B",  "*", "arn:aws:iam::1:user/b"],"Federated":"arn:aws:iam::1:user/a"},"Action":"sts:AssumeRole"},
+  {"Effect":"Allow","Principal":{"AWS":["A\"B",  "*", "arn:aws:iam::1:user/b"],"Federated":"accounts.google.com"},"Action":"sts:AssumeRole"},
   {"Action":"sts:AssumeRole","Effect":"Deny","NotPrincipal":{"AWS":"A\"B"},"Condition":{"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::1:user/a"}}},
   {"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
 	document, err := policy.Parse(policy.Trust, text)

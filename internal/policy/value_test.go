@@ -65,6 +65,34 @@ func TestDates(t *testing.T) {
 	}
 }
 
+// TestStoredDates: what a policy may say beside, and what a request may not.
+func TestStoredDates(t *testing.T) {
+	for s, want := range map[string]instant{
+		"2026-01-31t10:00:00z":       {time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC).Unix(), 0},
+		"2026-1-31T1:2":              {time.Date(2026, 1, 31, 1, 2, 0, 0, time.UTC).Unix(), 0},
+		"2026-01-31T10:00:00.5+02":   {time.Date(2026, 1, 31, 8, 0, 0, 0, time.UTC).Unix(), 500_000_000},
+		"2026-01-31T10:00:00+02:30":  {time.Date(2026, 1, 31, 7, 30, 0, 0, time.UTC).Unix(), 0},
+		"01T":                        {time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).Unix(), 0},
+		"-1":                         {time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC).Unix(), 0},
+		"292278993-12-31T23:59:59Z":  {time.Date(292278993, 12, 31, 23, 59, 59, 0, time.UTC).Unix(), 0},
+		"-292275054-01-01T00:00:00Z": {time.Date(-292275054, 1, 1, 0, 0, 0, 0, time.UTC).Unix(), 0},
+		"1767225600":                 {1767225600, 0},
+	} {
+		if got, ok := storedDate(s); !ok || got != want {
+			t.Errorf("%q is %v, %t; want %v", s, got, ok, want)
+		}
+	}
+	for _, s := range []string{
+		"", "T", "-", "soon", "2026-13", "2026-00-01", "2026-1-32", "2026-1-1-1", "2026-01-01T24", "2026-01-01T1:60", "2026-01-01T1:1:60", "2026-01-01T1:1:1:1",
+		"2026-01-01T1:1:1Z+01", "2026-01-01T1:1:1+1", "2026-01-01T1:1:1+24", "2026-01-01T1:1:1.1234567890", "2026-01-01T1:1:1.x", "292278994-01-01", "-292275055-01-01",
+		"+2026-01-01", "2026-+1-01",
+	} {
+		if d, ok := storedDate(s); ok {
+			t.Errorf("%q is the date %v", s, d)
+		}
+	}
+}
+
 func TestRanges(t *testing.T) {
 	for s, want := range map[string]string{
 		"10.1.2.3": "10.1.2.3/32", "10.1.2.3/8": "10.0.0.0/8", "2001:db8::1": "2001:db8::1/128", "2001:db8::1/32": "2001:db8::/32",
