@@ -57,6 +57,8 @@ type Config struct {
 	Region string `json:"region"`
 	// Accounts are further accounts, and organization ids and paths of any.
 	Accounts []AccountConfig `json:"accounts"`
+	// Organizations have the service control policies that accounts are under.
+	Organizations []OrganizationConfig `json:"organizations"`
 	// ProxyAuthorization says which Envoys need a permission for their mesh endpoint:
 	// "tls-and-gateways", "required" or "off".
 	ProxyAuthorization string `json:"proxy-authorization"`
@@ -303,6 +305,7 @@ func (c Config) check() (*settings, error) {
 			ProxyAuthorization: snapshot.ProxyAuthorization(a.ProxyAuthorization), GatewayAddresses: gateways[a.ID],
 		}
 	}
+	controls(c.Organizations, &s.world, wrong)
 	for _, e := range strings.Split(c.EtcdEndpoints, ",") {
 		if e = strings.TrimSpace(e); e != "" {
 			s.endpoints = append(s.endpoints, e)
