@@ -17,7 +17,6 @@ import (
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/inbound/httpin"
-	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/sigv4"
 	"github.com/latchwork/latchwork/internal/snapshot"
 )
@@ -25,28 +24,20 @@ import (
 // exchange is one request and everything that became of it. It is written by the
 // goroutine that serves the request, and read by others only when that is done.
 type exchange struct {
-	in   *inbound.Request
-	grpc bool
-	port int64
+	authz.Invocation
 
 	requestID  string // the client's own, where it sent one
 	decisionID string
 	started    time.Time
 
-	snap    *snapshot.Snapshot
-	service *snapshot.Service
-	network *snapshot.Network
-	vpc     *snapshot.VPC
+	snap *snapshot.Snapshot
 
 	principal     *identity.Principal
 	signature     *sigv4.Signature
 	signatureErr  error
 	authenticated bool
-	caller        authz.CallerKeys
-	// resource is the ARN that the decision was made on.
-	resource string
-	decided  bool
-	decision authz.Decision
+	decided       bool
+	decision      authz.Decision
 
 	entry *audit.AccessEntry
 	// wroteRequest and firstByte are Unix nanoseconds; 0: not yet.
@@ -78,7 +69,7 @@ func (g *Gateway) remember(x *exchange) {
 }
 
 func (x *exchange) scheme() string {
-	if x.in.TLS != nil {
+	if x.In.TLS != nil {
 		return "https"
 	}
 	return "http"
@@ -116,7 +107,7 @@ func (x *exchange) mark(h http.Header) {
 }
 
 func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
-	x := &exchange{started: g.clock(), decisionID: newID(), port: port, principal: &identity.Principal{}}
+	x := &exchange{started: g.clock(), decisionID: newID(), Invocation: authz.Invocation{Port: port}, principal: &identity.Principal{}}
 	x.requestID = x.decisionID
 	if own := r.Header.Get(headerRequestID); own != "" {
 		x.requestID = own[:min(len(own), maxRequestID)]
@@ -128,24 +119,14 @@ func (g *Gateway) serve(w *responseWriter, r *http.Request, port int64) {
 	}
 	in, err := httpin.Request(r)
 	if err != nil {
-		x.in = &inbound.Request{Method: r.Method, Target: r.RequestURI, Authority: r.Host, Major: r.ProtoMajor}
+		x.In = &inbound.Request{Method: r.Method, Target: r.RequestURI, Authority: r.Host, Major: r.ProtoMajor}
 		g.malformed(w, x, err)
 		return
 	}
-	x.in = in
-	x.grpc = in.IsGRPC()
-	if err := in.CheckHeaders(); err != nil {
+	x.In = in
+	x.GRPC = in.IsGRPC()
+	if err := x.Check(); err != nil {
 		g.malformed(w, x, err)
-		return
-	}
-	if err := inbound.CheckTarget(in.Target); err != nil {
-		g.malformed(w, x, err)
-		return
-	}
-	if x.grpc && in.RawQuery() != "" {
-		// A gRPC call has no query; hiding the query keys of one would let a content
-		// type hide them from a Deny.
-		g.malformed(w, x, errors.New("a gRPC request must not have a query string"))
 		return
 	}
 	x.snap = g.cfg.Publisher.Current()
@@ -202,8 +183,8 @@ func (g *Gateway) stale(x *exchange) bool {
 // the service network that it enters through, and the listener. nil means that
 // there is no such service for this client.
 func (g *Gateway) locate(x *exchange) *snapshot.Listener {
-	addresses := snapshot.Addresses{Client: x.in.Remote.Addr(), Gateway: x.in.Local.Addr()}
-	for _, v := range x.snap.Host(snapshot.HostName(x.in.Authority)) {
+	addresses := snapshot.Addresses{Client: x.In.Remote.Addr(), Gateway: x.In.Local.Addr()}
+	for _, v := range x.snap.Host(snapshot.HostName(x.In.Authority)) {
 		vpc, _ := x.snap.VPC(v.Region, addresses)
 		if vpc == nil || vpc.Network == "" || !v.In(vpc.Network) {
 			continue
@@ -212,11 +193,11 @@ func (g *Gateway) locate(x *exchange) *snapshot.Listener {
 		if !ok {
 			continue
 		}
-		l := v.Listener(x.port)
-		if l == nil || (l.Protocol == "HTTPS") != (x.in.TLS != nil) {
+		l := v.Listener(x.Port)
+		if l == nil || (l.Protocol == "HTTPS") != (x.In.TLS != nil) {
 			continue
 		}
-		x.service, x.network, x.vpc = v, network, vpc
+		x.Service, x.Network, x.VPC = v, network, vpc
 		return l
 	}
 	return nil
@@ -225,17 +206,16 @@ func (g *Gateway) locate(x *exchange) *snapshot.Listener {
 // authorize authenticates the caller and asks for the decision. It answers the
 // request itself if that is no.
 func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
-	x.caller = authz.CallerKeys{Snap: x.snap, Principal: x.principal, Now: x.started}
-	x.resource = x.service.ARN + x.in.Path()
-	if x.service.AuthType == "NONE" && x.network.AuthType == "NONE" {
+	x.Caller = authz.CallerKeys{Snap: x.snap, Principal: x.principal, Now: x.started}
+	if x.Service.AuthType == "NONE" && x.Network.AuthType == "NONE" {
 		// Nobody is asked who they are, so a bad signature is not looked at either.
-		strip(x.in)
-		x.decided, x.decision = true, authz.Decide(x.snap, x.query())
+		x.Strip()
+		x.decided, x.decision = true, authz.Decide(x.snap, x.Query())
 		g.count(x)
 		return x.decision.Allowed
 	}
-	principal, signature, err := g.cfg.Authenticator.Authenticate(x.snap, x.in, sigv4.Expect{
-		Service: SigningService, Region: x.service.Region, Now: x.started, Skew: skew, DataPlane: true,
+	principal, signature, err := g.cfg.Authenticator.Authenticate(x.snap, x.In, sigv4.Expect{
+		Service: SigningService, Region: x.Service.Region, Now: x.started, Skew: skew, DataPlane: true,
 	})
 	x.signature, x.signatureErr = signature, err
 	if err != nil {
@@ -251,10 +231,10 @@ func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
 	}
 	// The signature is of what the client sent; the decision, the rules and the
 	// target must not see what only the gateway may say.
-	strip(x.in)
+	x.Strip()
 	x.principal, x.authenticated = principal, !principal.IsAnonymous()
-	x.caller.Principal = principal
-	q := x.query()
+	x.Caller.Principal = principal
+	q := x.Query()
 	x.decision, x.decided = authz.Decide(x.snap, q), true
 	g.count(x)
 	if x.decision.Allowed {
@@ -269,14 +249,6 @@ func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
 func (g *Gateway) count(x *exchange) {
 	if g.cfg.Decided != nil {
 		g.cfg.Decided(x.decision.Cause, x.decision.Stage)
-	}
-}
-
-// query is the question that the request stands for.
-func (x *exchange) query() *authz.Query {
-	return &authz.Query{
-		Request: policy.Request{Principal: x.principal, Action: invoke, Resource: x.resource, Keys: x},
-		Service: x.service, Network: x.network,
 	}
 }
 
@@ -295,7 +267,7 @@ func deniedReason(s authz.Stage) string {
 func (g *Gateway) toTarget(w *responseWriter, r *http.Request, x *exchange, groupID string) {
 	var p *pool
 	if groupID != "" {
-		p = g.pools.get(strings.TrimSuffix(x.service.ARN, "service/"+x.service.ID) + "targetgroup/" + groupID)
+		p = g.pools.get(strings.TrimSuffix(x.Service.ARN, "service/"+x.Service.ID) + "targetgroup/" + groupID)
 	}
 	if p == nil {
 		x.entry.FailureReason = failTargetConnection
@@ -304,7 +276,7 @@ func (g *Gateway) toTarget(w *responseWriter, r *http.Request, x *exchange, grou
 	}
 	group := p.group.Load()
 	x.entry.TargetGroupArn = group.ARN
-	if !speaks(group, x.in.Major, x.in.Method, x.grpc) {
+	if !speaks(group, x.In.Major, x.In.Method, x.GRPC) {
 		x.entry.FailureReason = failTargetProtocol
 		g.refuse(w, x, http.StatusBadGateway, http.StatusText(http.StatusBadGateway))
 		return
@@ -351,7 +323,7 @@ func (g *Gateway) refuse(w *responseWriter, x *exchange, status int, body string
 	w.bound(g.idle)
 	h := w.Header()
 	x.mark(h)
-	if x.grpc {
+	if x.GRPC {
 		x.entry.GrpcResponseCode = grpcStatus(status)
 		h.Set("Content-Type", "application/grpc")
 		h.Set("Grpc-Status", x.entry.GrpcResponseCode)
@@ -363,7 +335,7 @@ func (g *Gateway) refuse(w *responseWriter, x *exchange, status int, body string
 	h.Set("Content-Type", "text/plain")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	if x.in.Method != http.MethodHead {
+	if x.In.Method != http.MethodHead {
 		_, _ = w.Write([]byte(body))
 	}
 }
@@ -389,15 +361,15 @@ func (g *Gateway) finish(w *responseWriter, x *exchange) {
 	x.finished = true
 	now := g.clock()
 	e := x.entry
-	in := x.in
-	if x.service != nil {
-		e.ServiceArn = x.service.ARN
+	in := x.In
+	if x.Service != nil {
+		e.ServiceArn = x.Service.ARN
 	}
-	if x.network != nil {
-		e.ServiceNetworkArn = x.network.ARN
+	if x.Network != nil {
+		e.ServiceNetworkArn = x.Network.ARN
 	}
-	if x.vpc != nil {
-		e.SourceVpcArn, e.SourceVpcID, e.SourceVpcEvidence = x.vpc.ARN, x.vpc.ID, x.vpc.Evidence
+	if x.VPC != nil {
+		e.SourceVpcArn, e.SourceVpcID, e.SourceVpcEvidence = x.VPC.ARN, x.VPC.ID, x.VPC.Evidence
 	}
 	if x.decided && e.ResolvedUser == "" && x.asked() {
 		e.ResolvedUser = "Anonymous"
@@ -441,7 +413,7 @@ func (g *Gateway) finish(w *responseWriter, x *exchange) {
 
 // asked tells whether the caller was asked who they are.
 func (x *exchange) asked() bool {
-	return x.service != nil && (x.service.AuthType != "NONE" || x.network.AuthType != "NONE")
+	return x.Service != nil && (x.Service.AuthType != "NONE" || x.Network.AuthType != "NONE")
 }
 
 func tagText(tags []tag) string {

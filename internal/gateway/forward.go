@@ -137,7 +137,7 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 	proxy := httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL = &url.URL{Scheme: scheme, Host: t.addr}
-			setTarget(p.Out.URL, x.in.Target)
+			setTarget(p.Out.URL, x.In.Target)
 			p.Out.Host = r.Host
 			g.outboundHeaders(p.Out.Header, x, group)
 		},
@@ -155,7 +155,7 @@ func (g *Gateway) forward(w *responseWriter, r *http.Request, x *exchange, group
 		w.watch.answering.Store(true)
 		w.bodiless = answer.ContentLength == 0
 		x.mark(answer.Header) // whatever the target says that they are
-		if x.grpc {
+		if x.GRPC {
 			x.grpcTrailer = answer.Trailer
 			if status := answer.Header.Get("Grpc-Status"); status != "" {
 				x.entry.GrpcResponseCode = status

@@ -23,9 +23,6 @@ import (
 // Lattice services. The same word is the prefix of their actions.
 const SigningService = "vpc-lattice-svcs"
 
-// invoke is the action of every HTTP request.
-const invoke = "vpc-lattice-svcs:Invoke"
-
 // skew is how far a request's date may be from ours.
 const skew = 5 * time.Minute
 

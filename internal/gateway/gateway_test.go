@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/model"
-	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
 )
@@ -189,30 +189,6 @@ func TestMatchesCode(t *testing.T) {
 	}
 }
 
-func TestQueryValues(t *testing.T) {
-	for _, test := range []struct {
-		query string
-		want  policy.Values
-		ok    bool
-	}{
-		{"", policy.Values{}, false},
-		{"b=1", policy.Values{}, false},
-		{"A=1", policy.Values{}, false},
-		{"a=1", policy.Values{One: "1"}, true},
-		{"a", policy.Values{}, true},
-		{"a=", policy.Values{}, true},
-		{"x=y&%61=c+d%20e", policy.Values{One: "c d e"}, true},
-		{"a=%zz", policy.Values{One: "%zz"}, true},
-		{"a=1&&a=2&a", policy.Values{One: "1", Many: []string{"1", "2", ""}, Repeated: true}, true},
-		{"a=1;a=2", policy.Values{One: "1;a=2"}, true},
-	} {
-		got, ok := queryValues(test.query, "a")
-		if diff := cmp.Diff(test.want, got); diff != "" || ok != test.ok {
-			t.Errorf("%q: %t (-want +got):\n%s", test.query, ok, diff)
-		}
-	}
-}
-
 func TestSpeaks(t *testing.T) {
 	for _, test := range []struct {
 		version string
@@ -288,7 +264,7 @@ func TestPercentEncode(t *testing.T) {
 func TestRecorder(t *testing.T) {
 	r := NewRecorder(2)
 	make := func(id, own string) *exchange {
-		x := &exchange{decisionID: id, requestID: id, in: &inbound.Request{}, service: &snapshot.Service{}, network: &snapshot.Network{}}
+		x := &exchange{decisionID: id, requestID: id, Invocation: authz.Invocation{In: &inbound.Request{}, Service: &snapshot.Service{}, Network: &snapshot.Network{}}}
 		if own != "" {
 			x.requestID = own
 		}
@@ -316,10 +292,10 @@ func TestRecorder(t *testing.T) {
 	// line calls the last one.
 	r = NewRecorder(8)
 	refused := func(id, own, account string) {
-		x := &exchange{decisionID: id, requestID: own, in: &inbound.Request{}, signatureErr: errors.New("no")}
+		x := &exchange{decisionID: id, requestID: own, Invocation: authz.Invocation{In: &inbound.Request{}}, signatureErr: errors.New("no")}
 		if account != "" {
-			x.service = &snapshot.Service{Service: model.Service{Meta: model.Meta{Account: account}}}
-			x.network = &snapshot.Network{ServiceNetwork: model.ServiceNetwork{}}
+			x.Service = &snapshot.Service{Service: model.Service{Meta: model.Meta{Account: account}}}
+			x.Network = &snapshot.Network{ServiceNetwork: model.ServiceNetwork{}}
 		}
 		r.add(x)
 	}

@@ -2,16 +2,13 @@ package gateway
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
-	"github.com/latchwork/latchwork/internal/inbound"
+	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/snapshot"
 )
 
-// Headers that only the gateway may set. What a client sends under these names is
-// taken off before anything is decided, so no condition and no target can take a
-// client's word for them.
+// Headers that only the gateway may set: see authz.Spoofable.
 // Source: VPC Lattice User Guide, "HTTP headers".
 const (
 	headerIdentity     = "X-Amzn-Lattice-Identity"
@@ -23,49 +20,10 @@ const (
 	headerDecisionID   = "X-Latchwork-Request-Id"
 )
 
-// spoofable tells whether a header, by its lower-case name, is one of those. Many
-// targets (CGI, WSGI) cannot tell '_' from '-' in a name.
-func spoofable(name string) bool {
-	if strings.Contains(name, "_") {
-		name = strings.ReplaceAll(name, "_", "-")
-	}
-	switch name {
-	case "x-amzn-source-vpc", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-host",
-		"forwarded", "x-latchwork-request-id":
-		return true
-	}
-	return strings.HasPrefix(name, "x-amzn-lattice-")
-}
-
-// hopByHop tells whether a header, by its lower-case name, is for the gateway and
-// ends here. Source: RFC 9110, 7.6.1.
-func hopByHop(name string) bool {
-	switch name {
-	case "connection", "proxy-connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade":
-		return true
-	}
-	return false
-}
-
-// strip takes the headers off that only the gateway may set, and those that do not
-// reach the target, also those that the client's Connection header names: else a
-// client could show a header to a policy and hide it from the target.
-func strip(in *inbound.Request) {
-	var named []string
-	for i := range in.Headers {
-		if in.Headers[i].Name == "connection" {
-			named = append(named, splitList(strings.ToLower(in.Headers[i].Value))...)
-		}
-	}
-	in.Headers = slices.DeleteFunc(in.Headers, func(h inbound.Header) bool {
-		return spoofable(h.Name) || hopByHop(h.Name) || slices.Contains(named, h.Name)
-	})
-}
-
 // outboundHeaders turns the client's headers into those that the target gets.
 func (g *Gateway) outboundHeaders(h http.Header, x *exchange, group *snapshot.TargetGroup) {
 	for name := range h {
-		if spoofable(strings.ToLower(name)) {
+		if authz.Spoofable(strings.ToLower(name)) {
 			delete(h, name)
 		}
 	}
@@ -77,20 +35,20 @@ func (g *Gateway) outboundHeaders(h http.Header, x *exchange, group *snapshot.Ta
 	// Upgrades would end the gateway's part in what is said; the request goes on
 	// without one, which RFC 9110 7.8 allows.
 	delete(h, "Upgrade")
-	if x.grpc {
+	if x.GRPC {
 		h.Set("Te", "trailers")
 	}
-	h.Set("X-Forwarded-For", x.in.Remote.Addr().String())
-	h.Set("X-Forwarded-Port", itoa(x.port))
+	h.Set("X-Forwarded-For", x.In.Remote.Addr().String())
+	h.Set("X-Forwarded-Port", itoa(x.Port))
 	h.Set("X-Forwarded-Proto", x.scheme())
 	h[headerRequestID] = []string{x.requestID}
-	if x.vpc != nil {
-		h[headerNetwork] = []string{"SourceVpcArn=" + x.vpc.ARN}
-		h[headerSourceVPC] = []string{x.vpc.ID}
+	if x.VPC != nil {
+		h[headerNetwork] = []string{"SourceVpcArn=" + x.VPC.ARN}
+		h[headerSourceVPC] = []string{x.VPC.ID}
 	}
-	target := "ServiceArn=" + x.service.ARN
-	if x.network != nil {
-		target += "; ServiceNetworkArn=" + x.network.ARN
+	target := "ServiceArn=" + x.Service.ARN
+	if x.Network != nil {
+		target += "; ServiceNetworkArn=" + x.Network.ARN
 	}
 	h[headerTarget] = []string{target + "; TargetGroupArn=" + group.ARN}
 	if x.authenticated {

@@ -52,7 +52,7 @@ func NewRecorder(size int) *Recorder {
 
 func (r *Recorder) add(x *exchange) {
 	to := &r.served
-	if x.service == nil {
+	if x.Service == nil {
 		to, x = &r.strays, x.stray()
 	}
 	r.mu.Lock()
@@ -66,7 +66,7 @@ func (r *Recorder) add(x *exchange) {
 	}
 	// An id that the client chose names its newest request, and never takes the
 	// place of one of ours, nor that of a stray the place of one that was served.
-	if other := r.byID[x.requestID]; other == nil || other.decisionID != x.requestID && (x.service != nil || other.service == nil) {
+	if other := r.byID[x.requestID]; other == nil || other.decisionID != x.requestID && (x.Service != nil || other.Service == nil) {
 		r.byID[x.requestID] = x
 	}
 	r.byID[x.decisionID] = x
@@ -79,8 +79,11 @@ func (x *exchange) stray() *exchange {
 	const most = 1024
 	clip := func(text string) string { return strings.Clone(text[:min(len(text), most)]) }
 	return &exchange{
-		in:   &inbound.Request{Method: clip(x.in.Method), Target: clip(x.in.Path()), Authority: clip(x.in.Authority), Remote: x.in.Remote},
-		port: x.port, requestID: clip(x.requestID), decisionID: x.decisionID, started: x.started, snap: x.snap, result: x.result,
+		Invocation: authz.Invocation{
+			In:   &inbound.Request{Method: clip(x.In.Method), Target: clip(x.In.Path()), Authority: clip(x.In.Authority), Remote: x.In.Remote},
+			Port: x.Port,
+		},
+		requestID: clip(x.requestID), decisionID: x.decisionID, started: x.started, snap: x.snap, result: x.result,
 	}
 }
 
@@ -155,7 +158,7 @@ func (r *Recorder) refused(account string) *exchange {
 // visible tells whether an account may see a request: it was for a service of the
 // account, or reached none and belongs to nobody in particular.
 func (x *exchange) visible(account string) bool {
-	return x.service == nil || x.service.Account == account
+	return x.Service == nil || x.Service.Account == account
 }
 
 // Explain explains a request to an account by the request's id, by the first digits
@@ -188,9 +191,9 @@ func (r *Recorder) Explain(id, account string, verifier *sigv4.Verifier) (*Expla
 
 func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
 	e := &Explanation{
-		RequestID: x.decisionID, Time: x.started.UTC(), Method: x.in.Method, Host: x.in.Authority, Path: x.in.Path(),
-		Port:      x.port,
-		Caller:    CallerResult{Type: identity.Anonymous.String(), Address: x.in.Remote.Addr().String()},
+		RequestID: x.decisionID, Time: x.started.UTC(), Method: x.In.Method, Host: x.In.Authority, Path: x.In.Path(),
+		Port:      x.Port,
+		Caller:    CallerResult{Type: identity.Anonymous.String(), Address: x.In.Remote.Addr().String()},
 		Signature: SignatureResult{State: "not checked"},
 	}
 	if x.requestID != x.decisionID {
@@ -202,15 +205,15 @@ func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
 	if x.snap != nil {
 		e.Revision = int64(x.snap.Revision())
 	}
-	if x.vpc != nil {
-		e.VPC, e.VPCEvidence = x.vpc.ID, x.vpc.Evidence
+	if x.VPC != nil {
+		e.VPC, e.VPCEvidence = x.VPC.ID, x.VPC.Evidence
 	}
-	if x.service == nil {
+	if x.Service == nil {
 		e.Note = "no service of the service network that this client enters through has this host name and a listener on this port, or the request was refused before anybody looked"
 		return e
 	}
-	e.Account, e.Service, e.Network = x.service.Account, x.service.ARN, x.network.ARN
-	e.Action, e.Resource = invoke, x.resource
+	e.Account, e.Service, e.Network = x.Service.Account, x.Service.ARN, x.Network.ARN
+	e.Action, e.Resource = authz.Invoke, x.Resource()
 	if x.asked() && (x.decided || x.signatureErr != nil) {
 		e.Signature = x.explainSignature(verifier)
 	}
@@ -228,7 +231,7 @@ func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
 		}
 	}
 	if x.decided {
-		d := authz.Explain(x.snap, x.query())
+		d := authz.Explain(x.snap, x.Query())
 		e.Decision = &d
 	}
 	return e
@@ -244,7 +247,7 @@ func (x *exchange) explainSignature(verifier *sigv4.Verifier) SignatureResult {
 	if x.signatureErr != nil {
 		out.State, out.Error = "refused", x.signatureErr.Error()
 		if x.signature != nil {
-			out.CanonicalRequest = verifier.CanonicalRequest(x.in, x.signature, sigv4.Expect{Service: SigningService, DataPlane: true})
+			out.CanonicalRequest = verifier.CanonicalRequest(x.In, x.signature, sigv4.Expect{Service: SigningService, DataPlane: true})
 		}
 	}
 	return out
