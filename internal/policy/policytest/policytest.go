@@ -70,7 +70,7 @@ func (m *Maker) statement(d *policy.Document, of int) policy.Statement {
 			s.Principals = entries
 		}
 	}
-	if actions := texts(m.some(of, m.action(d.Kind))); m.chance(8) {
+	if actions := texts(m.some(of, m.action(d.Kind))); d.Kind != policy.Trust && m.chance(8) {
 		s.NotActions = actions
 	} else {
 		s.Actions = actions
@@ -157,14 +157,18 @@ func (m *Maker) resource(kind policy.Kind, many bool) string {
 	}
 	switch {
 	case m.chance(6):
-		return pick(m, "arn:aws:s3", "arn:aws:s3:*", "arn:aws:*", "arn:aws:s3:::*", "arn:aws:s3:us-*", "arn:*:s3:*", "arn:aws:vpc-lattice:*:*")
-	case kind == policy.Resource && m.chance(3):
-		return pick(m, "arn:aws", "x", "x*", "")
+		return pick(m, "arn:aws:s3", "arn:aws:sqs:*", "arn:aws:*", "arn:aws:s3:::*", "arn:aws:sqs:us-*", "arn:*:sqs:*", "arn:aws:vpc-lattice:*:*")
+	case kind == policy.Resource && m.chance(8):
+		return pick(m, "arn:aws", "arn:*", "x", "x*", "", "arn:a?s:s3:us-?:*", "arn:aws::::b", "arn:aws:s3::b*")
 	case many && m.chance(70):
 		return fmt.Sprintf("arn:aws:s3:::bucket-%d/%s", m.IntN(30), m.path())
 	}
-	return "arn:" + pick(m, "aws", "aws", "aws", "*", "aws-cn", "a?s") + ":" + pick(m, "s3", "s3", "s3", "*", "s?", "vpc-lattice") + ":" +
-		pick(m, "", "", "", "us-east-1", "*", "us-*-1") + ":" + pick(m, "", "", "", "*", own, "12345678901?") + ":" + pick(m, "b", "b", "b*", "*", "bucket-1", "b?") + m.path()
+	service, region := pick(m, "s3", "s3", "s3", "*", "s?", "vpc-lattice"), ""
+	if service != "s3" { // Whose ARNs have none.
+		region = pick(m, "", "", "us-east-1", "*", "us-*-1")
+	}
+	return "arn:" + pick(m, "aws", "aws", "aws", "*", "aws-cn") + ":" + service + ":" + region + ":" + pick(m, "", "", "", "*", own, "12345678901?") + ":" +
+		pick(m, "b", "b", "b*", "*", "bucket-1", "b?") + m.path()
 }
 
 func (m *Maker) authResource(many bool) string {
@@ -298,7 +302,15 @@ func quote(s string) string {
 	if err != nil {
 		panic(err)
 	}
-	return string(out)
+	var b strings.Builder
+	for _, r := range string(out) {
+		if r > 0xFF { // IAM takes such a character only escaped.
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // scalar writes a value of a condition; some of those that could be a number or a

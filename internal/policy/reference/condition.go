@@ -166,9 +166,8 @@ func (e *evaluation) one(op operator, operand, value string) truth {
 		got, _ := number(value)
 		return related(op.relation, got.Cmp(want))
 	case "date":
-		want, _ := date(operand)
 		got, _ := date(value)
-		return related(op.relation, got.Cmp(want))
+		return related(op.relation, got.Cmp(writtenDate(operand)))
 	case "ipaddress":
 		got, _ := address(value)
 		return is(within(operand, got))

@@ -3,6 +3,8 @@ package reference
 import (
 	"math/big"
 	"net"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,6 +62,35 @@ func date(s string) (*big.Int, bool) {
 	}
 	rest, _ := new(big.Int).SetString((fraction + "000000000")[:9], 10)
 	return nanoseconds(seconds, rest.Int64()), true
+}
+
+// written is what the date of a policy can be besides: years of any length and sign,
+// parts without leading zeros or left out, small letters, a zone of hours alone.
+// Source: what IAM's check takes and refuses, as recorded by moto.
+var written = regexp.MustCompile(`^(-?)([0-9]+)(?:-([0-9]+))?(?:-([0-9]+))?(?:T([0-9]+)?(?::([0-9]+))?(?::([0-9]+))?(?:\.([0-9]*))?)?Z?(?:\+([0-9]{2})(?::([0-9]{2}))?)?$`)
+
+// writtenDate is the date that a policy says; the check when it was stored was that it
+// is one.
+func writtenDate(s string) *big.Int {
+	if d, ok := date(s); ok {
+		return d
+	}
+	parts := written.FindStringSubmatch(strings.ToUpper(s))
+	part := func(i, otherwise int) int {
+		n, err := strconv.Atoi(parts[i])
+		if err != nil {
+			return otherwise // It is left out.
+		}
+		return n
+	}
+	year := part(2, 0)
+	if parts[1] == "-" {
+		year = -year
+	}
+	t := time.Date(year, time.Month(part(3, 1)), part(4, 1), part(5, 0), part(6, 0), part(7, 0), 0, time.UTC)
+	t = t.Add(-time.Duration(part(9, 0))*time.Hour - time.Duration(part(10, 0))*time.Minute)
+	rest, _ := strconv.ParseInt((parts[8] + "000000000")[:9], 10, 64)
+	return nanoseconds(big.NewInt(t.Unix()), rest)
 }
 
 func nanoseconds(seconds *big.Int, rest int64) *big.Int {
