@@ -66,7 +66,7 @@ func trust(q *Query) bool {
 	case q.Policy.Compiled == nil:
 		return q.Required
 	}
-	return q.Policy.Compiled.Document().Kind == policy.Trust
+	return q.Policy.Compiled.Kind() == policy.Trust
 }
 
 func article(s Stage, q *Query) string {

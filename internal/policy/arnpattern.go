@@ -6,20 +6,20 @@ import "strings"
 // not reach over a ':', in the sixth it matches everything.
 // Source: IUG, "IAM JSON policy elements: Resource" and "ARN condition operators".
 type arnPattern struct {
-	// whole is used where no wildcard is in the first five parts: then matching
-	// the text as one gives the same.
+	// whole is the pattern as one. Where no wildcard is in the first five parts,
+	// matching it gives the same.
 	whole pattern
-	// head holds the parts before the first one with a wildcard, with their ':';
-	// parts those from there on. Most patterns that do not fit fail at the head.
-	head  string
+	// Else head is the size of the parts before the first one with a wildcard, with
+	// their ':', and parts are those from there on. Most patterns that do not fit
+	// fail at the head.
+	head  int32
 	parts []pattern
 	never bool // fewer than six parts: it is the pattern of no ARN
 }
 
 func compileARN(text string) arnPattern {
-	var p arnPattern
+	p := arnPattern{whole: compilePattern(text, false)}
 	if text == "*" {
-		p.whole = compilePattern("*", false)
 		return p
 	}
 	parts := strings.SplitN(text, ":", 6)
@@ -32,17 +32,19 @@ func compileARN(text string) arnPattern {
 		wild++
 	}
 	if wild == 5 {
-		p.whole = compilePattern(text, false)
 		return p
 	}
 	for _, part := range parts[:wild] {
-		p.head += part + ":"
+		p.head += int32(len(part)) + 1
 	}
 	for _, part := range parts[wild:] {
 		p.parts = append(p.parts, compilePattern(part, false))
 	}
 	return p
 }
+
+// text is what the pattern was compiled from.
+func (p *arnPattern) text() string { return p.whole.text }
 
 func (p *arnPattern) match(arn string) bool {
 	if p.never {
@@ -51,7 +53,7 @@ func (p *arnPattern) match(arn string) bool {
 	if p.parts == nil {
 		return p.whole.match(arn)
 	}
-	rest, ok := strings.CutPrefix(arn, p.head)
+	rest, ok := strings.CutPrefix(arn, p.whole.text[:p.head])
 	if !ok {
 		return false
 	}

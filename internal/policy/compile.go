@@ -1,54 +1,107 @@
 package policy
 
-// Compiled is a document ready to be evaluated. It is immutable and shared.
+// Compiled is a document ready to be evaluated. It is immutable and shared. It keeps
+// the document's text and not the Document, which takes several times the memory
+// and which only explanations need.
 type Compiled struct {
-	doc *Document
-	// denies come before allows: an explicit deny ends an evaluation.
-	denies, allows indexed
+	kind Kind
+	text string
+	// statements are in the document's order; denies and allows index them.
+	statements     []statement
+	conditions     []condition
+	denies, allows index
 }
 
+// statement is one statement. What equal statements have in common they share: in a
+// long document most actions, principals and conditions are there many times.
 type statement struct {
-	source       *Statement
-	actions      []pattern
-	notActions   bool
-	resources    []resource
-	notResources bool
-	anyResource  bool // "*", or a kind without resources
-	principals   *principals
-	notPrincipal bool
-	conditions   []condition
+	actions    []pattern
+	resources  []resource
+	principals *principals // nil for a kind without them
+	conditions []int32     // of the document
+	allow      bool
+	// The Not forms of the elements.
+	notActions, notResources, notPrincipal bool
+	anyResource                            bool // "*", or a kind without resources
 }
 
 // Compile makes a document ready. It fails for nothing that Parse accepts; the
 // error is for rules that only the whole document shows.
 func Compile(d *Document) (*Compiled, error) {
-	c := &Compiled{doc: d}
+	c := &compiler{
+		d:     d,
+		out:   &Compiled{kind: d.Kind, text: d.Text, statements: make([]statement, len(d.Statements))},
+		known: shared{},
+	}
 	for i := range d.Statements {
-		s := compileStatement(d, &d.Statements[i])
-		if s.source.Allow {
-			c.allows.statements = append(c.allows.statements, s)
-		} else {
-			c.denies.statements = append(c.denies.statements, s)
+		c.statement(&c.out.statements[i], &d.Statements[i])
+	}
+	remembered := int32(0)
+	for i := range c.out.conditions {
+		c.out.conditions[i].remembered = -1
+		if c.uses[i] > 1 && remembered < maxRemembered {
+			c.out.conditions[i].remembered = remembered
+			remembered++
 		}
 	}
-	c.denies.index()
-	c.allows.index()
-	return c, nil
+	c.index()
+	return c.out, nil
 }
 
-// Document is what c was compiled from.
-func (c *Compiled) Document() *Document { return c.doc }
+// Kind of the document.
+func (c *Compiled) Kind() Kind { return c.kind }
 
-func compileStatement(d *Document, src *Statement) statement {
-	s := statement{source: src}
+// Document is what c was compiled from, parsed again.
+func (c *Compiled) Document() *Document {
+	d, err := Parse(c.kind, c.text)
+	if err != nil {
+		panic(err) // It was parsed before, and parsing is pure.
+	}
+	return d
+}
+
+type compiler struct {
+	d     *Document
+	out   *Compiled
+	known shared
+	// uses counts for each condition how many statements have it.
+	uses []int
+}
+
+// shared finds what was compiled before by the texts it was compiled from.
+type shared struct {
+	actions    map[string][]pattern
+	resources  map[string][]resource
+	principals map[string]*principals
+	conditions map[string]int32
+}
+
+// once compiles what a key stands for, if that was not done before.
+func once[V any](known *map[string]V, key []byte, compile func() V) V {
+	if v, ok := (*known)[string(key)]; ok {
+		return v
+	}
+	v := compile()
+	if *known == nil {
+		*known = map[string]V{}
+	}
+	(*known)[string(key)] = v
+	return v
+}
+
+func (c *compiler) statement(s *statement, src *Statement) {
+	s.allow = src.Allow
 	actions := src.Actions
 	if actions == nil {
 		actions, s.notActions = src.NotActions, true
 	}
-	for _, a := range actions {
-		// Actions compare without regard to case.
-		s.actions = append(s.actions, compilePattern(a.Text, true))
-	}
+	s.actions = once(&c.known.actions, textsKey(actions), func() []pattern {
+		out := make([]pattern, len(actions))
+		for i, a := range actions {
+			out[i] = compilePattern(a.Text, true) // Actions compare without regard to case.
+		}
+		return out
+	})
 	resources := src.Resources
 	if resources == nil && src.NotResources != nil {
 		resources, s.notResources = src.NotResources, true
@@ -60,17 +113,59 @@ func compileStatement(d *Document, src *Statement) statement {
 		if r.Text == "*" && !s.notResources {
 			s.anyResource = true
 		}
-		s.resources = append(s.resources, compileResource(d, r.Text))
 	}
-	if d.Kind.hasPrincipal() {
+	if !s.anyResource {
+		s.resources = once(&c.known.resources, textsKey(resources), func() []resource {
+			out := make([]resource, len(resources))
+			for i, r := range resources {
+				out[i] = compileResource(c.d, r.Text)
+			}
+			return out
+		})
+	}
+	if c.d.Kind.hasPrincipal() {
 		entries := src.Principals
 		if entries == nil {
 			entries, s.notPrincipal = src.NotPrincipals, true
 		}
-		s.principals = compilePrincipals(entries)
+		s.principals = once(&c.known.principals, principalsKey(entries), func() *principals { return compilePrincipals(entries) })
 	}
+	s.conditions = make([]int32, len(src.Conditions))
 	for i := range src.Conditions {
-		s.conditions = append(s.conditions, compileCondition(&src.Conditions[i], d.variables()))
+		s.conditions[i] = c.condition(&src.Conditions[i], src.Allow)
 	}
-	return s
+}
+
+// condition compiles a condition of a statement with an effect, which may decide
+// whether the condition holds.
+func (c *compiler) condition(src *ConditionEntry, allow bool) int32 {
+	key := append(textsKey(src.Values), src.Operator...)
+	key = append(append(append(key, 0), src.Key...), 0)
+	if allow {
+		key = append(key, 'a')
+	}
+	id := once(&c.known.conditions, key, func() int32 {
+		c.out.conditions = append(c.out.conditions, compileCondition(src, c.d.variables()))
+		c.uses = append(c.uses, 0)
+		return int32(len(c.out.conditions) - 1)
+	})
+	c.uses[id]++
+	return id
+}
+
+// textsKey is a key for a list of texts, which have no NUL: Parse refuses it.
+func textsKey(list []Text) []byte {
+	var key []byte
+	for _, t := range list {
+		key = append(append(key, t.Text...), 0)
+	}
+	return key
+}
+
+func principalsKey(entries []PrincipalEntry) []byte {
+	var key []byte
+	for _, e := range entries {
+		key = append(append(append(append(key, e.Type...), 0), e.Text.Text...), 0)
+	}
+	return key
 }

@@ -10,61 +10,81 @@ import (
 // condition is one operator on one key, ready to be evaluated.
 type condition struct {
 	operator
-	key      Key
+	// remembered is the place of its result among those that an evaluation remembers;
+	// -1 for none.
+	remembered int32
+	key        Key
+	// texts and ranges are the operands that are found by a look-up, however many
+	// there are; operands are the others.
+	texts    textSet
+	ranges   addressRanges
 	operands []operand
-	entry    *ConditionEntry
 }
 
 // operand is one value of a condition, parsed for its family.
 type operand struct {
 	text     string // lower-case for comparisons without case
 	pattern  pattern
-	arn      arnPattern
-	number   number
-	date     instant
-	prefix   netip.Prefix
+	arn      *arnPattern
+	number   *number
+	date     *instant
 	template template // not nil: the value depends on the request
 }
 
 func compileCondition(e *ConditionEntry, variables bool) condition {
 	op, _ := parseOperator(e.Operator)
-	c := condition{operator: op, key: ParseKey(e.Key), entry: e}
+	c := condition{operator: op, key: ParseKey(e.Key)}
 	for _, v := range e.Values {
-		c.operands = append(c.operands, compileOperand(op, v.Text, variables))
+		c.operand(v.Text, variables)
 	}
+	c.ranges = c.ranges.merged()
 	return c
 }
 
-func compileOperand(op operator, text string, variables bool) operand {
+func (c *condition) operand(text string, variables bool) {
 	o := operand{text: text}
-	switch op.family {
+	switch c.family {
 	case familyString, familyStringFold, familyLike, familyARN, familyBool:
 		if variables {
-			wild := op.family == familyLike || op.family == familyARN
+			wild := c.family == familyLike || c.family == familyARN
 			o.template = parseTemplate(text, wild)
 		}
 	}
-	switch op.family {
-	case familyStringFold, familyBool, familyNull:
-		o.text = strings.ToLower(text)
+	switch c.family {
+	case familyString:
+		if o.template == nil {
+			c.texts.add(text)
+			return
+		}
 	case familyLike:
 		o.pattern = compilePattern(text, false)
-	case familyARN:
-		o.arn = compileARN(text)
-		if o.template != nil {
-			o.arn = arnPattern{never: !o.template.isARN()}
+		if o.template == nil && o.pattern.shape == exact {
+			c.texts.add(text)
+			return
 		}
+	case familyStringFold, familyBool, familyNull:
+		o.text = strings.ToLower(text)
+	case familyARN:
+		arn := compileARN(text)
+		if o.template != nil {
+			arn = arnPattern{never: !o.template.isARN()}
+		}
+		o.arn = &arn
 	case familyNumeric:
-		o.number, _ = parseNumber(text)
+		n, _ := parseNumber(text)
+		o.number = &n
 	case familyDate:
-		o.date, _ = storedDate(text)
+		d, _ := storedDate(text)
+		o.date = &d
 	case familyIP:
-		o.prefix, _ = parseCIDR(text)
+		p, _ := parseCIDR(text)
+		c.ranges = append(c.ranges, rangeOf(p))
+		return
 	case familyBinary:
 		raw, _ := base64.StdEncoding.DecodeString(text)
 		o.text = string(raw)
 	}
-	return o
+	c.operands = append(c.operands, o)
 }
 
 // holds tells whether the condition holds for a request. deny is the effect of
@@ -163,7 +183,7 @@ func (c *condition) test(keys Keys, value string, deny bool) bool {
 			return deny // Negated or not: what is no number cannot be compared.
 		}
 		for i := range c.operands {
-			if c.relation.holds(n.compare(c.operands[i].number)) {
+			if c.relation.holds(n.compare(*c.operands[i].number)) {
 				return !c.negated
 			}
 		}
@@ -174,7 +194,7 @@ func (c *condition) test(keys Keys, value string, deny bool) bool {
 			return deny
 		}
 		for i := range c.operands {
-			if c.relation.holds(d.compare(c.operands[i].date)) {
+			if c.relation.holds(d.compare(*c.operands[i].date)) {
 				return !c.negated
 			}
 		}
@@ -184,18 +204,16 @@ func (c *condition) test(keys Keys, value string, deny bool) bool {
 		if err != nil {
 			return deny
 		}
-		a = a.Unmap().WithZone("")
-		for i := range c.operands {
-			if c.operands[i].prefix.Contains(a) {
-				return !c.negated
-			}
-		}
-		return c.negated
+		return c.ranges.contain(a.Unmap().WithZone("")) != c.negated
 	case familyARN:
 		// Source: PMapper's comparison with AWS's policy simulator: a value that is
 		// no ARN matches neither the operator nor its negation.
 		if !isARN(value) {
 			return false
+		}
+	case familyString, familyLike:
+		if c.texts.has(value) {
+			return !c.negated
 		}
 	}
 	for i := range c.operands {
@@ -214,7 +232,7 @@ func (c *condition) test(keys Keys, value string, deny bool) bool {
 // matches compares one value with one operand of a family of texts; sure is false
 // if nobody can say whether they match.
 func (c *condition) matches(o *operand, keys Keys, value string) (matched, sure bool) {
-	if o.arn.never {
+	if o.arn != nil && o.arn.never {
 		// It is the ARN of nothing, so it matches nothing. Its negation says nothing
 		// either.
 		return false, !c.negated
@@ -223,8 +241,6 @@ func (c *condition) matches(o *operand, keys Keys, value string) (matched, sure 
 		return c.matchesTemplate(o.template, keys, value)
 	}
 	switch c.family {
-	case familyString:
-		return value == o.text, true
 	case familyStringFold:
 		return equalLower(o.text, value), true
 	case familyLike:

@@ -28,67 +28,65 @@ type ElementResult struct {
 // Explain evaluates every element of every statement, in the document's order. It
 // runs the same tests as Match, but stops at none of them.
 func (c *Compiled) Explain(r *Request) []StatementResult {
-	out := make([]StatementResult, len(c.doc.Statements))
-	for _, list := range [][]statement{c.denies.statements, c.allows.statements} {
-		for i := range list {
-			s := &list[i]
-			out[s.source.Index] = s.explain(c.doc, r)
-		}
+	d := c.Document()
+	e := evaluation{c: c, r: r, facts: &Facts{}}
+	out := make([]StatementResult, len(d.Statements))
+	for i := range d.Statements {
+		out[i] = c.statements[i].explain(&e, d.Text, &d.Statements[i])
 	}
 	return out
 }
 
-func (s *statement) explain(d *Document, r *Request) StatementResult {
-	deny := !s.source.Allow
-	out := StatementResult{Index: s.source.Index, Sid: s.source.Sid, Effect: "Allow"}
+func (s *statement) explain(e *evaluation, text string, src *Statement) StatementResult {
+	r, deny := e.r, !s.allow
+	out := StatementResult{Index: src.Index, Sid: src.Sid, Effect: "Allow"}
 	if deny {
 		out.Effect = "Deny"
 	}
-	out.Line, _ = position(d.Text, s.source.Offset)
+	out.Line, _ = position(text, src.Offset)
 	if s.principals != nil {
 		matched, _ := s.principal(r, deny)
 		e := ElementResult{Element: "Principal", Matched: matched, Received: []string{r.Principal.Display()}, Present: true}
-		entries := s.source.Principals
+		entries := src.Principals
 		if s.notPrincipal {
-			e.Element, entries = "NotPrincipal", s.source.NotPrincipals
+			e.Element, entries = "NotPrincipal", src.NotPrincipals
 		}
 		for _, p := range entries {
 			e.Wanted = append(e.Wanted, p.Text.Text)
 		}
 		out.Elements = append(out.Elements, e)
 	}
-	action := ElementResult{Element: "Action", Matched: s.action(r), Wanted: texts(s.source.Actions), Received: []string{r.Action}, Present: true}
+	action := ElementResult{Element: "Action", Matched: s.action(r), Wanted: texts(src.Actions), Received: []string{r.Action}, Present: true}
 	if s.notActions {
-		action.Element, action.Wanted = "NotAction", texts(s.source.NotActions)
+		action.Element, action.Wanted = "NotAction", texts(src.NotActions)
 	}
 	out.Elements = append(out.Elements, action)
-	if s.source.Resources != nil || s.source.NotResources != nil {
+	if src.Resources != nil || src.NotResources != nil {
 		e := ElementResult{
-			Element: "Resource", Matched: s.resource(d.Kind, r, deny), Wanted: texts(s.source.Resources),
+			Element: "Resource", Matched: s.resource(e.c.kind, r, deny), Wanted: texts(src.Resources),
 			Received: []string{r.Resource}, Present: true,
 		}
 		if s.notResources {
-			e.Element, e.Wanted = "NotResource", texts(s.source.NotResources)
+			e.Element, e.Wanted = "NotResource", texts(src.NotResources)
 		}
 		out.Elements = append(out.Elements, e)
 	}
-	for i := range s.conditions {
-		c := &s.conditions[i]
-		e := ElementResult{
-			Element: "Condition", Operator: c.entry.Operator, Key: c.entry.Key, Wanted: texts(c.entry.Values),
-			Matched: c.holds(r.Keys, deny),
+	for i, id := range s.conditions {
+		entry := &src.Conditions[i]
+		c := ElementResult{
+			Element: "Condition", Operator: entry.Operator, Key: entry.Key, Wanted: texts(entry.Values),
+			Matched: e.holds(id, deny), Received: []string{},
 		}
-		v, present := r.Keys.Lookup(&c.key)
-		e.Present = present
+		v, present := r.Keys.Lookup(&e.c.conditions[id].key)
+		c.Present = present
 		switch {
 		case !present:
-			e.Received = []string{}
 		case v.List || v.Repeated:
-			e.Received = v.Many
+			c.Received = v.Many
 		default:
-			e.Received = []string{v.One}
+			c.Received = []string{v.One}
 		}
-		out.Elements = append(out.Elements, e)
+		out.Elements = append(out.Elements, c)
 	}
 	out.Matched = true
 	for _, e := range out.Elements {

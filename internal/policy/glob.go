@@ -64,13 +64,14 @@ func lower(c byte) byte {
 	return c
 }
 
-// shape is what kind of pattern a text is. Nearly all patterns in use are exact,
-// a prefix, or everything; those are one comparison.
+// shape is what kind of pattern a text is. Nearly all patterns in use are exact, a
+// prefix, or everything; those are one comparison.
 type shape uint8
 
 const (
 	exact shape = iota
 	anything
+	ends // a beginning, an end, and anything between
 	general
 )
 
@@ -79,43 +80,48 @@ const (
 // many patterns in a policy hardly one fits, and a suffix such as that of "*/rates"
 // would else be looked for at each place of the text.
 type pattern struct {
-	shape  shape
-	fold   bool
-	prefix string // all of an exact pattern
-	middle string // from the first wildcard to the last
-	suffix string
+	text string
+	// The text before first is literal, and that from last on.
+	first, last int32
+	shape       shape
+	fold        bool
 }
 
 func compilePattern(text string, fold bool) pattern {
-	p := pattern{shape: general, fold: fold, prefix: text}
+	p := pattern{shape: general, fold: fold, text: text}
 	first := strings.IndexAny(text, "*?")
 	if first < 0 {
 		p.shape = exact
+		p.first, p.last = int32(len(text)), int32(len(text))
 		return p
 	}
-	last := strings.LastIndexAny(text, "*?")
-	p.prefix, p.middle, p.suffix = text[:first], text[first:last+1], text[last+1:]
-	if strings.Trim(p.middle, "*") == "" {
-		p.middle = "*"
-		if p.prefix == "" && p.suffix == "" {
+	last := strings.LastIndexAny(text, "*?") + 1
+	p.first, p.last = int32(first), int32(last)
+	if strings.Trim(text[first:last], "*") == "" {
+		p.shape = ends
+		if len(text) == last-first {
 			p.shape = anything
 		}
 	}
 	return p
 }
 
+// prefix is what is before the first wildcard, all of an exact pattern.
+func (p *pattern) prefix() string { return p.text[:p.first] }
+
 func (p *pattern) match(s string) bool {
 	switch p.shape {
 	case anything:
 		return true
 	case exact:
-		return len(s) == len(p.prefix) && p.equal(p.prefix, s)
+		return len(s) == len(p.text) && p.equal(p.text, s)
 	}
-	inner := len(s) - len(p.suffix)
-	if len(p.prefix) > inner || !p.equal(p.prefix, s[:len(p.prefix)]) || !p.equal(p.suffix, s[inner:]) {
+	suffix := p.text[p.last:]
+	inner := len(s) - len(suffix)
+	if int(p.first) > inner || !p.equal(p.text[:p.first], s[:p.first]) || !p.equal(suffix, s[inner:]) {
 		return false
 	}
-	return p.middle == "*" || glob(p.middle, s[len(p.prefix):inner], p.fold)
+	return p.shape == ends || glob(p.text[p.first:p.last], s[p.first:inner], p.fold)
 }
 
 // equal compares a literal part with a text of the same length.

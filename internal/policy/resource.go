@@ -4,8 +4,7 @@ import "strings"
 
 // resource is one entry of Resource or NotResource.
 type resource struct {
-	arn  arnPattern
-	glob pattern // for auth policies, which match the text as one
+	arn arnPattern
 	// template is set if the entry has variables. Those of an auth policy may be
 	// anywhere, so it is the whole text; those of the others are in the sixth part
 	// of the ARN, so it is that part and arn has the five before it.
@@ -16,7 +15,8 @@ func compileResource(d *Document, text string) resource {
 	var r resource
 	text = pad(d.Kind, text)
 	if d.Kind == AuthPolicy {
-		r.glob = compilePattern(text, false)
+		// Auth policies match the text as one.
+		r.arn.whole = compilePattern(text, false)
 		if d.variables() {
 			r.template = parseTemplate(text, true)
 		}
@@ -32,6 +32,28 @@ func compileResource(d *Document, text string) resource {
 	return r
 }
 
+// answers are those of the entry's pattern. Of an entry that is the ARN of nothing
+// there are none: what a NotResource excepts with it is unclear.
+func (r *resource) answers(kind Kind) []answer {
+	if r.arn.never {
+		return nil
+	}
+	var tokens []token
+	if r.template == nil || kind != AuthPolicy {
+		tokens = appendTokens(tokens, r.arn.text(), true)
+	}
+	if r.template != nil {
+		tokens = tokens[:max(0, len(tokens)-1)] // The star that stands for the sixth part.
+		for _, p := range r.template {
+			if p.variable {
+				tokens = append(tokens, tokenStar)
+			}
+			tokens = append(tokens, p.tokens...)
+		}
+	}
+	return answers(tokens)
+}
+
 // match tells whether the entry matches; sure is false if nobody can say.
 func (r *resource) match(kind Kind, keys Keys, arn string, not bool) (matched, sure bool) {
 	if r.arn.never {
@@ -40,9 +62,6 @@ func (r *resource) match(kind Kind, keys Keys, arn string, not bool) (matched, s
 		return false, !not
 	}
 	if r.template == nil {
-		if kind == AuthPolicy {
-			return r.glob.match(arn), true
-		}
 		return r.arn.match(arn), true
 	}
 	if kind != AuthPolicy {

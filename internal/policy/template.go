@@ -122,17 +122,25 @@ func parseTemplate(text string, wild bool) template {
 			t = append(t, parseVariable(name))
 			continue
 		}
+		run = appendTokens(run, text[i:i+1], wild)
+		i++
+	}
+	flush()
+	return t
+}
+
+// appendTokens appends a text without variables.
+func appendTokens(tokens []token, text string, wild bool) []token {
+	for i := range len(text) {
 		c := token(text[i])
 		if wild && c == '*' {
 			c = tokenStar
 		} else if wild && c == '?' {
 			c = tokenAny
 		}
-		run = append(run, c)
-		i++
+		tokens = append(tokens, c)
 	}
-	flush()
-	return t
+	return tokens
 }
 
 // alone tells whether the template is one variable and nothing else. Its value is

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json/jsontext"
 	"errors"
 	"io"
@@ -30,13 +31,14 @@ const maxDepth = 16
 // invalid UTF-8 are errors: two readers must not be able to see two policies in
 // one text.
 func parseJSON(text string) (node, *Error) {
-	d := jsontext.NewDecoder(strings.NewReader(text))
-	root, err := readNode(d, text, 0)
+	// A decoder reads a bytes.Buffer in place.
+	t := tree{text: text, d: jsontext.NewDecoder(bytes.NewBufferString(text))}
+	root, err := t.node(0)
 	if err == nil {
-		if _, extra := d.ReadToken(); extra == nil {
-			err = &Error{Offset: int(d.InputOffset()), Message: "there is text after the end of the document", Syntax: true}
+		if _, extra := t.d.ReadToken(); extra == nil {
+			err = &Error{Offset: int(t.d.InputOffset()), Message: "there is text after the end of the document", Syntax: true}
 		} else if !errors.Is(extra, io.EOF) {
-			err = jsonError(d, extra)
+			err = jsonError(t.d, extra)
 		}
 	}
 	if err != nil {
@@ -46,74 +48,70 @@ func parseJSON(text string) (node, *Error) {
 	return root, nil
 }
 
-func readNode(d *jsontext.Decoder, text string, depth int) (node, *Error) {
+// tree reads a text token by token.
+type tree struct {
+	text string
+	d    *jsontext.Decoder
+	end  int // of the last token
+}
+
+// token reads a token: its kind, the offset it begins at, and what it stands for.
+func (t *tree) token() (kind jsontext.Kind, start int, text string, err *Error) {
+	token, fault := t.d.ReadToken()
+	if fault != nil {
+		return 0, 0, "", jsonError(t.d, fault)
+	}
+	start, t.end = t.end, int(t.d.InputOffset())
+	for strings.IndexByte(" \t\r\n,:", t.text[start]) >= 0 {
+		start++
+	}
+	kind = token.Kind()
+	switch text = t.text[start:t.end]; {
+	case kind == '"' && strings.IndexByte(text, '\\') >= 0:
+		text = token.String()
+	case kind == '"':
+		text = text[1 : len(text)-1]
+	}
+	return kind, start, text, nil
+}
+
+func (t *tree) node(depth int) (node, *Error) {
 	if depth > maxDepth {
-		return node{}, &Error{Offset: int(d.InputOffset()), Message: "the document is nested too deeply", Syntax: true}
+		return node{}, &Error{Offset: int(t.d.InputOffset()), Message: "the document is nested too deeply", Syntax: true}
 	}
-	token, err := d.ReadToken()
+	kind, start, text, err := t.token()
 	if err != nil {
-		return node{}, jsonError(d, err)
+		return node{}, err
 	}
-	n := node{kind: token.Kind(), offset: tokenStart(text, int(d.InputOffset()), token)}
-	switch n.kind {
+	n := node{kind: kind, offset: start}
+	switch kind {
 	case '{':
-		for d.PeekKind() != '}' {
-			name, err := d.ReadToken()
+		for t.d.PeekKind() != '}' {
+			_, offset, name, err := t.token()
 			if err != nil {
-				return node{}, jsonError(d, err)
+				return node{}, err
 			}
-			m := member{name: name.String(), offset: tokenStart(text, int(d.InputOffset()), name)}
-			value, fault := readNode(d, text, depth+1)
-			if fault != nil {
-				return node{}, fault
+			value, err := t.node(depth + 1)
+			if err != nil {
+				return node{}, err
 			}
-			m.value = value
-			n.members = append(n.members, m)
+			n.members = append(n.members, member{name, offset, value})
 		}
-		if _, err := d.ReadToken(); err != nil {
-			return node{}, jsonError(d, err)
-		}
+		_, _, _, err = t.token()
 	case '[':
 		n.items = []node{}
-		for d.PeekKind() != ']' {
-			item, fault := readNode(d, text, depth+1)
-			if fault != nil {
-				return node{}, fault
+		for t.d.PeekKind() != ']' {
+			item, err := t.node(depth + 1)
+			if err != nil {
+				return node{}, err
 			}
 			n.items = append(n.items, item)
 		}
-		if _, err := d.ReadToken(); err != nil {
-			return node{}, jsonError(d, err)
-		}
+		_, _, _, err = t.token()
 	case '"', '0', 't', 'f':
-		n.text = token.String()
+		n.text = text
 	}
-	return n, nil
-}
-
-// tokenStart is the offset at which a token that ends at end began.
-func tokenStart(text string, end int, token jsontext.Token) int {
-	switch token.Kind() {
-	case '"':
-		// The raw text may hold escapes, so look for the quote that opens it.
-		for i := end - 2; i >= 0; i-- {
-			if text[i] != '"' {
-				continue
-			}
-			slashes := 0
-			for j := i - 1; j >= 0 && text[j] == '\\'; j-- {
-				slashes++
-			}
-			if slashes%2 == 0 {
-				return i
-			}
-		}
-		return 0
-	case '{', '[', '}', ']':
-		return end - 1
-	default:
-		return end - len(token.String())
-	}
+	return n, err
 }
 
 func jsonError(d *jsontext.Decoder, err error) *Error {

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -149,4 +150,48 @@ func parseCIDR(s string) (netip.Prefix, bool) {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)
 	}
 	return p.Masked(), true
+}
+
+// addressRange is a run of addresses, its first and its last.
+type addressRange struct{ first, last netip.Addr }
+
+func rangeOf(p netip.Prefix) addressRange {
+	last := p.Addr().AsSlice()
+	for bit := p.Bits(); bit < 8*len(last); bit++ {
+		last[bit/8] |= 0x80 >> (bit % 8)
+	}
+	end, _ := netip.AddrFromSlice(last)
+	return addressRange{p.Addr(), end}
+}
+
+// addressRanges are in order and apart, so that a search finds the one that an
+// address may be in.
+type addressRanges []addressRange
+
+// merged brings ranges into order; one that begins in another is part of it.
+func (r addressRanges) merged() addressRanges {
+	slices.SortFunc(r, func(a, b addressRange) int { return a.first.Compare(b.first) })
+	out := r[:0]
+	for _, one := range r {
+		if n := len(out); n > 0 && one.first.Compare(out[n-1].last) <= 0 {
+			if one.last.Compare(out[n-1].last) > 0 {
+				out[n-1].last = one.last
+			}
+			continue
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// contain tells whether an address is in one of the ranges. Addresses of IPv4 come
+// before those of IPv6, so no range holds both.
+func (r addressRanges) contain(a netip.Addr) bool {
+	after, _ := slices.BinarySearchFunc(r, a, func(one addressRange, a netip.Addr) int {
+		if one.first.Compare(a) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	return after > 0 && a.Compare(r[after-1].last) <= 0
 }
