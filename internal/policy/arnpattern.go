@@ -22,23 +22,24 @@ func compileARN(text string) arnPattern {
 	if text == "*" {
 		return p
 	}
-	parts := strings.SplitN(text, ":", 6)
-	if len(parts) < 6 {
-		p.never = true
-		return p
+	wild := false
+	rest := text
+	for range 5 {
+		part, after, ok := strings.Cut(rest, ":")
+		if !ok {
+			p.never, p.parts = true, nil
+			return p
+		}
+		wild = wild || strings.ContainsAny(part, "*?")
+		if wild {
+			p.parts = append(p.parts, compilePattern(part, false))
+		} else {
+			p.head += int32(len(part)) + 1
+		}
+		rest = after
 	}
-	wild := 0
-	for wild < 5 && !strings.ContainsAny(parts[wild], "*?") {
-		wild++
-	}
-	if wild == 5 {
-		return p
-	}
-	for _, part := range parts[:wild] {
-		p.head += int32(len(part)) + 1
-	}
-	for _, part := range parts[wild:] {
-		p.parts = append(p.parts, compilePattern(part, false))
+	if wild {
+		p.parts = append(p.parts, compilePattern(rest, false))
 	}
 	return p
 }

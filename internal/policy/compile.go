@@ -33,6 +33,11 @@ func Compile(d *Document) (*Compiled, error) {
 		out:   &Compiled{kind: d.Kind, text: d.Text, statements: make([]statement, len(d.Statements))},
 		known: shared{},
 	}
+	conditions := 0
+	for i := range d.Statements {
+		conditions += len(d.Statements[i].Conditions)
+	}
+	c.ids = make([]int32, 0, conditions)
 	for i := range d.Statements {
 		c.statement(&c.out.statements[i], &d.Statements[i])
 	}
@@ -66,6 +71,10 @@ type compiler struct {
 	known shared
 	// uses counts for each condition how many statements have it.
 	uses []int
+	// key is where the keys of known are made, and ids is where those of conditions
+	// are kept until they are all known.
+	key []byte
+	ids []int32
 }
 
 // shared finds what was compiled before by the texts it was compiled from.
@@ -95,7 +104,7 @@ func (c *compiler) statement(s *statement, src *Statement) {
 	if actions == nil {
 		actions, s.notActions = src.NotActions, true
 	}
-	s.actions = once(&c.known.actions, textsKey(actions), func() []pattern {
+	s.actions = once(&c.known.actions, c.textsKey(actions), func() []pattern {
 		out := make([]pattern, len(actions))
 		for i, a := range actions {
 			out[i] = compilePattern(a.Text, true) // Actions compare without regard to case.
@@ -115,7 +124,7 @@ func (c *compiler) statement(s *statement, src *Statement) {
 		}
 	}
 	if !s.anyResource {
-		s.resources = once(&c.known.resources, textsKey(resources), func() []resource {
+		s.resources = once(&c.known.resources, c.textsKey(resources), func() []resource {
 			out := make([]resource, len(resources))
 			for i, r := range resources {
 				out[i] = compileResource(c.d, r.Text)
@@ -128,19 +137,20 @@ func (c *compiler) statement(s *statement, src *Statement) {
 		if entries == nil {
 			entries, s.notPrincipal = src.NotPrincipals, true
 		}
-		s.principals = once(&c.known.principals, principalsKey(entries), func() *principals { return compilePrincipals(entries) })
+		s.principals = once(&c.known.principals, c.principalsKey(entries), func() *principals { return compilePrincipals(entries) })
 	}
-	s.conditions = make([]int32, len(src.Conditions))
+	first := len(c.ids)
 	for i := range src.Conditions {
-		s.conditions[i] = c.condition(&src.Conditions[i], src.Allow)
+		c.ids = append(c.ids, c.condition(&src.Conditions[i], src.Allow))
 	}
+	s.conditions = c.ids[first:len(c.ids):len(c.ids)]
 }
 
 // condition compiles a condition of a statement with an effect, which may decide
 // whether the condition holds.
 func (c *compiler) condition(src *ConditionEntry, allow bool) int32 {
-	key := append(textsKey(src.Values), src.Operator...)
-	key = append(append(append(key, 0), src.Key...), 0)
+	key := append(append(c.textsKey(src.Values), src.Operator...), 0)
+	key = append(append(key, src.Key...), 0)
 	if allow {
 		key = append(key, 'a')
 	}
@@ -154,18 +164,19 @@ func (c *compiler) condition(src *ConditionEntry, allow bool) int32 {
 }
 
 // textsKey is a key for a list of texts, which have no NUL: Parse refuses it.
-func textsKey(list []Text) []byte {
-	var key []byte
+func (c *compiler) textsKey(list []Text) []byte {
+	c.key = c.key[:0]
 	for _, t := range list {
-		key = append(append(key, t.Text...), 0)
+		c.key = append(append(c.key, t.Text...), 0)
 	}
-	return key
+	return c.key
 }
 
-func principalsKey(entries []PrincipalEntry) []byte {
-	var key []byte
+func (c *compiler) principalsKey(entries []PrincipalEntry) []byte {
+	c.key = c.key[:0]
 	for _, e := range entries {
-		key = append(append(append(append(key, e.Type...), 0), e.Text.Text...), 0)
+		c.key = append(append(c.key, e.Type...), 0)
+		c.key = append(append(c.key, e.Text.Text...), 0)
 	}
-	return key
+	return c.key
 }

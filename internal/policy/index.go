@@ -50,6 +50,10 @@ const (
 // fewStatements is where an index begins to be faster.
 const fewStatements = 4
 
+// enough is how many statements are so few to test that no other way to file them is
+// looked for.
+const enough = 2
+
 // maxProbes bounds the questions that a branch asks: each costs a look-up.
 const maxProbes = 8
 
@@ -138,8 +142,8 @@ func (x *indexer) build(statements []int32, dimensions dimension) ref {
 	}
 	var best *filing
 	if len(statements) > fewStatements {
-		for _, by := range []dimension{byCaller, byResource, byAction} {
-			if dimensions&by == 0 {
+		for _, by := range []dimension{byCaller, byAction, byResource} {
+			if dimensions&by == 0 || best != nil && best.tested <= enough {
 				continue
 			}
 			if f := x.file(statements, by); best == nil || f.tested < best.tested {

@@ -23,10 +23,14 @@ func compileResource(d *Document, text string) resource {
 		return r
 	}
 	r.arn = compileARN(text)
-	if parts := strings.SplitN(text, ":", 6); len(parts) == 6 && d.variables() {
+	if d.variables() && strings.Contains(text, "${") && !r.arn.never {
 		// Source: IUG, "Variables and tags": variables stand in the resource part.
-		if r.template = parseTemplate(parts[5], true); r.template != nil {
-			r.arn = compileARN(text[:len(text)-len(parts[5])] + "*")
+		sixth := text
+		for range 5 {
+			_, sixth, _ = strings.Cut(sixth, ":")
+		}
+		if r.template = parseTemplate(sixth, true); r.template != nil {
+			r.arn = compileARN(text[:len(text)-len(sixth)] + "*")
 		}
 	}
 	return r

@@ -5,6 +5,7 @@ import (
 	"encoding/json/jsontext"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -53,6 +54,9 @@ type tree struct {
 	text string
 	d    *jsontext.Decoder
 	end  int // of the last token
+	// members and items are those of the values being read, the innermost last.
+	members []member
+	items   []node
 }
 
 // token reads a token: its kind, the offset it begins at, and what it stands for.
@@ -86,6 +90,7 @@ func (t *tree) node(depth int) (node, *Error) {
 	n := node{kind: kind, offset: start}
 	switch kind {
 	case '{':
+		outer := len(t.members)
 		for t.d.PeekKind() != '}' {
 			_, offset, name, err := t.token()
 			if err != nil {
@@ -95,18 +100,20 @@ func (t *tree) node(depth int) (node, *Error) {
 			if err != nil {
 				return node{}, err
 			}
-			n.members = append(n.members, member{name, offset, value})
+			t.members = append(t.members, member{name, offset, value})
 		}
+		n.members, t.members = slices.Clone(t.members[outer:]), t.members[:outer]
 		_, _, _, err = t.token()
 	case '[':
-		n.items = []node{}
+		outer := len(t.items)
 		for t.d.PeekKind() != ']' {
 			item, err := t.node(depth + 1)
 			if err != nil {
 				return node{}, err
 			}
-			n.items = append(n.items, item)
+			t.items = append(t.items, item)
 		}
+		n.items, t.items = slices.Clone(t.items[outer:]), t.items[:outer]
 		_, _, _, err = t.token()
 	case '"', '0', 't', 'f':
 		n.text = text
