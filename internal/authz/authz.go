@@ -30,6 +30,9 @@ type Query struct {
 	// with the trust policy of a role.
 	Policy   *snapshot.Policy
 	Required bool
+
+	// facts are those of the request, which all policies of a decision share.
+	facts policy.Facts
 }
 
 // OfRole is the question whether somebody may take a role, or do what goes with
@@ -127,6 +130,7 @@ func (l *layer) allows() bool { return l.verdict == policy.Allow }
 // Decide answers a question. It is pure and total: the same snapshot and question
 // give the same answer, and what cannot be evaluated denies.
 func Decide(snap *snapshot.Snapshot, q *Query) Decision {
+	q.facts.Reset()
 	if q.Service != nil {
 		return decideLattice(snap, q)
 	}
@@ -219,7 +223,7 @@ func evaluate(stage Stage, p *snapshot.Policy, q *Query) layer {
 	case p.Compiled == nil:
 		l.verdict, l.by = policy.ExplicitDeny, p
 	default:
-		m := p.Compiled.Match(&q.Request)
+		m := p.Compiled.MatchKnowing(&q.Request, &q.facts)
 		l.verdict, l.statement, l.grade = m.Verdict, m.Statement, m.Grade
 		if m.Verdict != policy.NoMatch {
 			l.by = p

@@ -19,7 +19,7 @@ import (
 // nothing can be said are tested always.
 type index struct {
 	branches []branch
-	root  ref
+	root     ref
 }
 
 // branch has statements that are tested always, and if by is set, those that are filed
@@ -95,7 +95,7 @@ func (t *table) get(key uint64) ref {
 
 // indexer builds the index of one effect.
 type indexer struct {
-	c     *Compiled
+	c        *Compiled
 	branches []branch
 	// resources are the answers for each list of resources, by its first entry:
 	// statements share lists.

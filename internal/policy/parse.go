@@ -106,40 +106,36 @@ func (p *parser) document() (*Document, *Error) {
 	if statements == nil {
 		return nil, p.syntax(root.offset, "Policy must contain at least one statement: the element Statement is missing")
 	}
-	items := []node{*statements}
-	if statements.kind == '[' {
-		items = statements.items
-	}
-	if len(items) == 0 {
+	if statements.size() == 0 {
 		return nil, p.syntax(statements.offset, "Policy must contain at least one statement")
 	}
-	for i := range items {
-		s, err := p.statement(i, &items[i])
-		if err != nil {
+	d.Statements = make([]Statement, statements.size())
+	for i, item := range statements.list {
+		d.Statements[i].Index = i
+		if err := p.statement(&d.Statements[i], item); err != nil {
 			return nil, err
 		}
-		d.Statements = append(d.Statements, *s)
 	}
 	return d, p.check(d)
 }
 
-func (p *parser) statement(index int, n *node) (*Statement, *Error) {
+func (p *parser) statement(s *Statement, n *node) *Error {
 	if n.kind != '{' {
-		return nil, p.syntax(n.offset, "a statement must be an object")
+		return p.syntax(n.offset, "a statement must be an object")
 	}
-	s := &Statement{Index: index, Offset: n.offset}
-	seen := map[string]*member{}
+	s.Offset = n.offset
+	effect := false
 	for i := range n.members {
 		m := &n.members[i]
-		seen[m.name] = m
 		var err *Error
 		switch m.name {
 		case "Sid":
 			if m.value.kind != '"' {
-				return nil, p.syntax(m.value.offset, "Sid must be a string")
+				return p.syntax(m.value.offset, "Sid must be a string")
 			}
 			s.Sid = m.value.text
 		case "Effect":
+			effect = true
 			err = p.readEffect(s, &m.value)
 		case "Principal":
 			s.Principals, err = p.principals(&m.value)
@@ -156,21 +152,28 @@ func (p *parser) statement(index int, n *node) (*Statement, *Error) {
 		case "Condition":
 			s.Conditions, err = p.conditions(&m.value)
 		default:
-			return nil, p.syntax(m.offset, "a statement has no element %s: its elements are Sid, Effect, Principal, Action, Resource and Condition", m.name)
+			return p.syntax(m.offset, "a statement has no element %s: its elements are Sid, Effect, Principal, Action, Resource and Condition", m.name)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if seen["Effect"] == nil {
-		return nil, p.syntax(n.offset, "Effect must be Allow or Deny: the statement has none")
+	if !effect {
+		return p.syntax(n.offset, "Effect must be Allow or Deny: the statement has none")
 	}
-	for _, pair := range [][2]string{{"Principal", "NotPrincipal"}, {"Action", "NotAction"}, {"Resource", "NotResource"}} {
-		if seen[pair[0]] != nil && seen[pair[1]] != nil {
-			return nil, p.syntax(seen[pair[1]].offset, "a statement has either %s or %s, not both", pair[0], pair[1])
+	for _, pair := range []struct {
+		name string
+		both bool
+	}{
+		{"Principal", s.Principals != nil && s.NotPrincipals != nil},
+		{"Action", s.Actions != nil && s.NotActions != nil},
+		{"Resource", s.Resources != nil && s.NotResources != nil},
+	} {
+		if pair.both {
+			return p.syntax(n.member("Not"+pair.name).offset, "a statement has either %s or Not%s, not both", pair.name, pair.name)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (p *parser) readEffect(s *Statement, n *node) *Error {
@@ -191,18 +194,14 @@ func (p *parser) readEffect(s *Statement, n *node) *Error {
 // texts reads a string or a list of strings. A null in a list is passed over, as
 // AWS does; it matches nothing.
 func (p *parser) texts(m *member) ([]Text, *Error) {
-	items := []node{m.value}
-	if m.value.kind == '[' {
-		items = m.value.items
-	}
-	out := make([]Text, 0, len(items))
-	for i := range items {
+	out := make([]Text, 0, m.value.size())
+	for _, item := range m.value.list {
 		switch {
-		case items[i].kind == '"':
-			out = append(out, Text{items[i].text, items[i].offset})
-		case items[i].kind == 'n' && m.value.kind == '[':
+		case item.kind == '"':
+			out = append(out, Text{item.text, item.offset})
+		case item.kind == 'n' && m.value.kind == '[':
 		default:
-			return nil, p.syntax(items[i].offset, "%s must be a string or a list of strings", m.name)
+			return nil, p.syntax(item.offset, "%s must be a string or a list of strings", m.name)
 		}
 	}
 	return out, nil
@@ -250,7 +249,11 @@ func (p *parser) conditions(n *node) ([]ConditionEntry, *Error) {
 	if n.kind != '{' {
 		return nil, p.syntax(n.offset, "Invalid condition in policy: Condition must be an object")
 	}
-	var out []ConditionEntry
+	entries := 0
+	for i := range n.members {
+		entries += len(n.members[i].value.members)
+	}
+	out := make([]ConditionEntry, 0, entries)
 	for i := range n.members {
 		op := &n.members[i]
 		if op.value.kind != '{' {
@@ -264,12 +267,8 @@ func (p *parser) conditions(n *node) ([]ConditionEntry, *Error) {
 		}
 		for j := range op.value.members {
 			m := &op.value.members[j]
-			entry := ConditionEntry{Operator: op.name, Key: m.name, Offset: m.offset, Values: []Text{}}
-			items := []node{m.value}
-			if m.value.kind == '[' {
-				items = m.value.items
-			}
-			for _, item := range items {
+			entry := ConditionEntry{Operator: op.name, Key: m.name, Offset: m.offset, Values: make([]Text, 0, m.value.size())}
+			for _, item := range m.value.list {
 				switch item.kind {
 				case '"', '0', 't', 'f':
 					text := item.text

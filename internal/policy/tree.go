@@ -25,6 +25,32 @@ type member struct {
 	value  node
 }
 
+// list yields the items of a list; any other value is a list of itself.
+func (n *node) list(yield func(int, *node) bool) {
+	if n.kind != '[' {
+		yield(0, n)
+		return
+	}
+	for i := range n.items {
+		if !yield(i, &n.items[i]) {
+			return
+		}
+	}
+}
+
+// size is how many values list yields.
+func (n *node) size() int {
+	if n.kind != '[' {
+		return 1
+	}
+	return len(n.items)
+}
+
+// member finds a member of an object that has it.
+func (n *node) member(name string) *member {
+	return &n.members[slices.IndexFunc(n.members, func(m member) bool { return m.name == name })]
+}
+
 // maxDepth is above what any policy needs (six levels).
 const maxDepth = 16
 
