@@ -106,7 +106,7 @@ func TestExplainPermission(t *testing.T) {
 		{"by a key that is said", role("envoy"), "acm:ExportCertificate", "arn:aws:acm:us-east-1:" + account + ":certificate/1", map[string]string{"aws:SourceIp": "10.1.1.1"}, true, "", ""},
 		{
 			"of another account", role("envoy"), streams, "arn:aws:appmesh:us-east-1:" + other + ":mesh/app1/virtualNode/tagged", nil, false, "User: arn:aws:sts::" + account + ":assumed-role/envoy/latchwork-confirm is not authorized to perform: " +
-				streams + " on resource: arn:aws:appmesh:us-east-1:" + other + ":mesh/app1/virtualNode/tagged because no resource-based policy allows the " + streams + " action", "",
+				streams + " on resource: arn:aws:appmesh:us-east-1:" + other + ":mesh/app1/virtualNode/tagged because no identity-based policy allows the " + streams + " action", "",
 		},
 		{"a user", model.IAMARN("aws", account, "user", "/", "erika"), streams, endpoint + "serviceBv1", nil, false, "User: arn:aws:iam::" + account + ":user/erika is not authorized to perform: " + streams + " on resource: " + endpoint + "serviceBv1 because no identity-based policy allows the " + streams + " action", "tls-and-gateways"},
 	} {
