@@ -40,6 +40,8 @@ type PolicyResult struct {
 	Verdict    string                   `json:"verdict"`
 	Problem    string                   `json:"problem,omitzero"`
 	Statements []policy.StatementResult `json:"statements"`
+	// Source is the policy itself.
+	Source *snapshot.Policy `json:"-"`
 }
 
 // Explain decides again and tells how: the same verdict as Decide, and what every
@@ -176,7 +178,7 @@ func explainLayer(s Stage, policies []*snapshot.Policy, q *Query, note string) L
 	l := evaluateAll(s, policies, q)
 	out := LayerResult{Stage: s.String(), Verdict: l.verdict.String(), Note: note, Policies: []PolicyResult{}}
 	for _, p := range policies {
-		r := PolicyResult{Name: p.Name, ARN: p.ARN, Owner: p.Owner, Statements: []policy.StatementResult{}}
+		r := PolicyResult{Name: p.Name, ARN: p.ARN, Owner: p.Owner, Statements: []policy.StatementResult{}, Source: p}
 		switch {
 		case p.Compiled == nil:
 			r.Verdict, r.Problem = policy.ExplicitDeny.String(), fmt.Sprint(p.Problem)

@@ -131,7 +131,7 @@ func badPrincipal(kind Kind, e PrincipalEntry) string {
 	case "*":
 		return ""
 	case "AWS":
-		if text == "*" || isAccount(text) || isUniqueID(text) {
+		if text == "*" || IsAccount(text) || isUniqueID(text) {
 			return ""
 		}
 		parts := strings.SplitN(text, ":", 6)

@@ -7,6 +7,7 @@
 package policy
 
 import (
+	"encoding/json/jsontext"
 	"fmt"
 	"strings"
 )
@@ -99,6 +100,30 @@ type Document struct {
 	Version    string // "" if the document has none
 	ID         string
 	Statements []Statement
+}
+
+// Position is the line and the column of an offset, as in Error.
+func (d *Document) Position(offset int) (line, column int) { return position(d.Text, offset) }
+
+// Extent is where AWS's policy simulator says that a statement begins and ends: behind
+// the token before it in a list, behind its brace if it is in no list; and behind its
+// closing brace.
+// Source: answers of the simulator in public records.
+func (d *Document) Extent(statement int) (start, end int) {
+	// The document was parsed: there is a value at the offset of each statement.
+	after := func(i int) int {
+		offset := d.Statements[i].Offset
+		value, _ := jsontext.NewDecoder(strings.NewReader(d.Text[offset:])).ReadValue()
+		return offset + len(value)
+	}
+	if statement > 0 {
+		return after(statement - 1), after(statement)
+	}
+	before := strings.TrimRight(d.Text[:d.Statements[0].Offset], " \t\r\n")
+	if strings.HasSuffix(before, "[") {
+		return len(before), after(0)
+	}
+	return d.Statements[0].Offset + 1, after(0)
 }
 
 // Variables tells whether ${…} stands for a value in this document.

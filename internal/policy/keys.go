@@ -198,6 +198,28 @@ type Keys interface {
 	Lookup(k *Key) (Values, bool)
 }
 
+// Type is what the values of a condition key are.
+type Type string
+
+// The types.
+const (
+	String  Type = "string"
+	Numeric Type = "numeric"
+	Boolean Type = "boolean"
+	IP      Type = "ip"
+	Binary  Type = "binary"
+	Date    Type = "date"
+)
+
+// Check says what is wrong with a value, or nothing.
+func (t Type) Check(value string) string {
+	families := map[Type]family{Numeric: familyNumeric, Boolean: familyBool, IP: familyIP, Binary: familyBinary, Date: familyDate}
+	return operator{family: families[t]}.badOperand(value, false)
+}
+
+// IsList tells whether a key's type is a list, whatever number of values is there.
+func (k *Key) IsList() bool { return lists[k.Name] }
+
 // MapKeys are keys in a map by their names in lower case (see ParseKey). It is
 // for the API and for simulations; the gateway has its own Keys.
 type MapKeys map[string][]string

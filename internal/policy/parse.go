@@ -211,7 +211,7 @@ func (p *parser) principals(n *node) ([]PrincipalEntry, *Error) {
 	if n.kind == '"' {
 		// Source for the bare account id: the AWS Gateway API controller's
 		// documentation of auth policies has one.
-		if n.text == "*" || p.kind == AuthPolicy && isAccount(n.text) {
+		if n.text == "*" || p.kind == AuthPolicy && IsAccount(n.text) {
 			kind := "AWS"
 			if n.text == "*" {
 				kind = "*"
@@ -286,7 +286,8 @@ func (p *parser) conditions(n *node) ([]ConditionEntry, *Error) {
 	return out, nil
 }
 
-func isAccount(s string) bool {
+// IsAccount tells whether a text is the id of an account.
+func IsAccount(s string) bool {
 	if len(s) != 12 {
 		return false
 	}

@@ -29,7 +29,7 @@ func compilePrincipals(entries []PrincipalEntry) *principals {
 			switch {
 			case text == "*":
 				p.everybody = true
-			case isAccount(text):
+			case IsAccount(text):
 				p.accounts.add(text)
 			case isUniqueID(text):
 				p.ids.add(text)

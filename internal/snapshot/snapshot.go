@@ -222,15 +222,25 @@ func (s *Snapshot) IdentityPolicies(dst []*Policy, e *Entity) []*Policy {
 	dst = append(dst, e.inline...)
 	dst = s.appendManaged(dst, e.attached)
 	for _, key := range e.groups {
-		g, ok := s.groups.get(key)
-		if !ok {
+		var ok bool
+		if dst, ok = s.groupPolicies(dst, key); !ok {
 			dst = append(dst, missing("group "+key))
-			continue
 		}
-		dst = append(dst, g.inline...)
-		dst = s.appendManaged(dst, g.attached)
 	}
 	return dst
+}
+
+func (s *Snapshot) groupPolicies(dst []*Policy, key string) ([]*Policy, bool) {
+	g, ok := s.groups.get(key)
+	if !ok {
+		return dst, false
+	}
+	return s.appendManaged(append(dst, g.inline...), g.attached), true
+}
+
+// GroupPolicies are the policies of a group, if it is there.
+func (s *Snapshot) GroupPolicies(account, name string) ([]*Policy, bool) {
+	return s.groupPolicies(nil, model.IAMKey(account, name))
 }
 
 // Boundary is the permissions boundary of e; nil if it has none.

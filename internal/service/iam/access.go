@@ -19,7 +19,7 @@ import (
 // keys for AWS Identity and Access Management (IAM)".
 func (s *Service) access() awsapi.AccessTable {
 	table := awsapi.AccessTable{}
-	for _, rows := range []awsapi.AccessTable{s.userRows(), s.groupRows(), s.roleRows(), s.policyRows(), s.profileRows(), s.oidcRows(), s.accountRows()} {
+	for _, rows := range []awsapi.AccessTable{s.userRows(), s.groupRows(), s.roleRows(), s.policyRows(), s.profileRows(), s.oidcRows(), s.accountRows(), s.simulationRows()} {
 		maps.Copy(table, rows)
 	}
 	for name, row := range table {

@@ -71,6 +71,8 @@ type world struct {
 	unpublished error
 	lastUsed    map[string]LastUsed
 	operations  map[string]*awsapi.Operation
+	// snapshot is what calls pin; nil for tests that need none.
+	snapshot func() any
 }
 
 func (w *world) WaitFor(_ context.Context, r store.Revision) error {
@@ -131,7 +133,7 @@ func (w *world) serve() {
 	}
 	api, err := awsapi.New(awsapi.Config{
 		Bindings: []awsapi.Binding{binding}, Authenticator: w, Authorizer: w,
-		Clock: clock.Fixed(now), Log: slog.New(slog.DiscardHandler),
+		Clock: clock.Fixed(now), Log: slog.New(slog.DiscardHandler), Snapshot: w.snapshot,
 	})
 	if err != nil {
 		w.t.Fatal(err)
