@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -128,11 +129,16 @@ func differential(seed, n uint64, count *tally) error {
 	if err != nil {
 		return err
 	}
-	for range requestsPerPolicy {
+	for i := range requestsPerPolicy {
 		r, target := m.Request(d)
 		want, got := reference.Evaluate(d, r), c.Match(policytest.Query(&r))
 		if got != want {
 			return different(made, &r)
+		}
+		if i == 0 { // It takes longer.
+			if err := explains(c, &r, got); err != nil {
+				return err
+			}
 		}
 		count.cases++
 		count.verdicts[want.Verdict]++
@@ -143,6 +149,44 @@ func differential(seed, n uint64, count *tally) error {
 			continue // The engine did not come to the one that was meant.
 		}
 		count.conditions(d, target, r)
+	}
+	return nil
+}
+
+// explains checks that the explanation of a request has the verdict and the elements of
+// the reference.
+func explains(c *policy.Compiled, r *reference.Request, decided policy.Match) error {
+	d := c.Document()
+	explained := c.Explain(policytest.Query(r))
+	if len(explained) != len(d.Statements) {
+		return fmt.Errorf("%d statements explained of %d", len(explained), len(d.Statements))
+	}
+	for i, s := range explained {
+		want, got, matched := reference.Explain(d, i, *r), reference.Elements{Principal: true, Resource: true, Conditions: []bool{}}, true
+		for _, e := range s.Elements {
+			matched = matched && e.Matched
+			switch e.Element {
+			case "Principal", "NotPrincipal":
+				got.Principal = e.Matched
+			case "Action", "NotAction":
+				got.Action = e.Matched
+			case "Resource", "NotResource":
+				got.Resource = e.Matched
+			case "Condition":
+				got.Conditions = append(got.Conditions, e.Matched)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("statement %d explained as %+v, by the reference %+v\n%s\n%s on %q by %+v\nkeys %q", i, got, want, d.Text, r.Action, r.Resource, *r.Principal, r.Keys)
+		}
+		deny := s.Effect == "Deny"
+		switch {
+		case s.Matched != matched:
+			return fmt.Errorf("statement %d of %s: matched %t, its elements %+v", i, d.Text, s.Matched, got)
+		case matched && deny && decided.Verdict != policy.ExplicitDeny, matched && decided.Verdict == policy.NoMatch,
+			!matched && decided.Verdict != policy.NoMatch && decided.Statement == i:
+			return fmt.Errorf("statement %d of %s: explained as %+v, decided %+v", i, d.Text, s, decided)
+		}
 	}
 	return nil
 }
