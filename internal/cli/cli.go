@@ -61,6 +61,7 @@ type commands struct {
 	Agent   agentCommand    `cmd:"" help:"Sign for an Envoy of any version: give it its configuration on a local socket."`
 	Confirm confirmCommands `cmd:"" help:"Confirm that what hosts an Envoy may read the configuration of its mesh endpoint, or tell why not. Exit codes: 0 allowed, 1 denied, 2 cannot be determined."`
 	Policy  policyCommands  `cmd:"" help:"Check policies."`
+	Test    testCommand     `cmd:"" help:"Decide cases that are stated in files, without a server: test policies in CI. Exit codes: 0 all as wanted, 1 a difference, 2 the files are wrong."`
 	Proxies proxiesCommand  `cmd:"" help:"List the Envoys that are connected and those that were refused, and why."`
 	Wait    waitCommand     `cmd:"" help:"Wait until every Envoy that is connected has acknowledged its newest configuration."`
 	CA      caCommand       `cmd:"" name:"ca" help:"Print the certificate of the installation's own certificate authority."`

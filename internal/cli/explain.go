@@ -7,9 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/gateway"
-	"github.com/latchwork/latchwork/internal/policy"
 )
 
 type explainCommand struct {
@@ -84,75 +82,7 @@ func printExplanation(w io.Writer, x *gateway.Explanation) {
 	if x.Decision == nil {
 		return
 	}
-	for _, l := range x.Decision.Layers {
-		printLayer(w, &l)
-	}
-	if x.Decision.Allowed {
-		line("decision", "ALLOWED")
-		return
-	}
-	line("decision", "DENIED    %s, by the %s layer", x.Decision.Cause, x.Decision.Stage)
-	line("", "%s", x.Decision.Text)
-}
-
-func printLayer(w io.Writer, l *authz.LayerResult) {
-	verdict := map[string]string{
-		policy.Allow.String(): "ALLOWS", policy.ExplicitDeny.String(): "DENIES", policy.NoMatch.String(): "NO ALLOW", "off": "OFF",
-	}[l.Verdict]
-	mark := ""
-	if l.Decides {
-		mark = "   <-- this layer denies"
-	}
-	fmt.Fprintf(w, "%-10s %-9s %s%s\n", l.Stage, verdict, l.Note, mark)
-	for _, p := range l.Policies {
-		name := p.Name
-		if p.ARN != "" {
-			name = p.ARN
-		} else if p.Owner != "" {
-			name += " of " + p.Owner
-		}
-		fmt.Fprintf(w, "%-10s   %s: %s\n", "", name, p.Verdict)
-		if p.Problem != "" {
-			fmt.Fprintf(w, "%-10s     the policy cannot be evaluated, so it denies: %s\n", "", p.Problem)
-		}
-		for _, s := range p.Statements {
-			printStatement(w, &s)
-		}
-	}
-}
-
-func printStatement(w io.Writer, s *policy.StatementResult) {
-	name := fmt.Sprintf("statement %d", s.Index+1)
-	if s.Sid != "" {
-		name += " " + s.Sid
-	}
-	matched := "matches"
-	if !s.Matched {
-		matched = "does not match"
-	}
-	fmt.Fprintf(w, "%-10s     %s (%s) %s\n", "", name, s.Effect, matched)
-	for _, el := range s.Elements {
-		if el.Matched != s.Matched && s.Matched {
-			continue
-		}
-		// Of a statement that does not match, only what failed is of interest.
-		if !s.Matched && el.Matched {
-			continue
-		}
-		sign := "+"
-		if !el.Matched {
-			sign = "-"
-		}
-		what := el.Element
-		if el.Element == "Condition" {
-			what = "Condition " + el.Operator + " " + el.Key
-		}
-		received := "absent"
-		if el.Present {
-			received = strings.Join(el.Received, ", ")
-		}
-		fmt.Fprintf(w, "%-10s       %s %s: wanted %s, received %s\n", "", sign, what, strings.Join(el.Wanted, ", "), received)
-	}
+	x.Decision.Print(w)
 }
 
 func indent(text, with string) string {

@@ -29,7 +29,7 @@ var layers = [][]string{
 	},
 	{"internal/model", "internal/snapshot", "internal/authz", "internal/credential", "internal/oidc", "internal/audit", "internal/certs"},
 	{
-		"internal/gateway", "internal/service/cloudmap", "internal/service/ec2", "internal/service/iam",
+		"internal/gateway", "internal/policytest", "internal/service/cloudmap", "internal/service/ec2", "internal/service/iam",
 		"internal/service/lattice", "internal/service/mesh", "internal/service/operator", "internal/service/sts", "internal/workload",
 		"internal/xds", "internal/xds/translate",
 	},

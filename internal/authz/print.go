@@ -1,0 +1,83 @@
+package authz
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/latchwork/latchwork/internal/policy"
+)
+
+// Print writes the explanation for people: what each layer, policy and statement said,
+// and the decision.
+func (x *Explanation) Print(w io.Writer) {
+	for i := range x.Layers {
+		x.Layers[i].print(w)
+	}
+	if x.Allowed {
+		fmt.Fprintln(w, "decision   ALLOWED")
+		return
+	}
+	fmt.Fprintf(w, "decision   DENIED    %s, by the %s layer\n", x.Cause, x.Stage)
+	fmt.Fprintf(w, "           %s\n", x.Text)
+}
+
+func (l *LayerResult) print(w io.Writer) {
+	verdict := map[string]string{
+		policy.Allow.String(): "ALLOWS", policy.ExplicitDeny.String(): "DENIES", policy.NoMatch.String(): "NO ALLOW", "off": "OFF",
+	}[l.Verdict]
+	mark := ""
+	if l.Decides {
+		mark = "   <-- this layer denies"
+	}
+	fmt.Fprintf(w, "%-10s %-9s %s%s\n", l.Stage, verdict, l.Note, mark)
+	for _, p := range l.Policies {
+		name := p.Name
+		if p.ARN != "" {
+			name = p.ARN
+		} else if p.Owner != "" {
+			name += " of " + p.Owner
+		}
+		fmt.Fprintf(w, "%-10s   %s: %s\n", "", name, p.Verdict)
+		if p.Problem != "" {
+			fmt.Fprintf(w, "%-10s     the policy cannot be evaluated, so it denies: %s\n", "", p.Problem)
+		}
+		for _, s := range p.Statements {
+			printStatement(w, &s)
+		}
+	}
+}
+
+func printStatement(w io.Writer, s *policy.StatementResult) {
+	name := fmt.Sprintf("statement %d", s.Index+1)
+	if s.Sid != "" {
+		name += " " + s.Sid
+	}
+	matched := "matches"
+	if !s.Matched {
+		matched = "does not match"
+	}
+	fmt.Fprintf(w, "%-10s     %s (%s) %s\n", "", name, s.Effect, matched)
+	for _, el := range s.Elements {
+		if el.Matched != s.Matched && s.Matched {
+			continue
+		}
+		// Of a statement that does not match, only what failed is of interest.
+		if !s.Matched && el.Matched {
+			continue
+		}
+		sign := "+"
+		if !el.Matched {
+			sign = "-"
+		}
+		what := el.Element
+		if el.Element == "Condition" {
+			what = "Condition " + el.Operator + " " + el.Key
+		}
+		received := "absent"
+		if el.Present {
+			received = strings.Join(el.Received, ", ")
+		}
+		fmt.Fprintf(w, "%-10s       %s %s: wanted %s, received %s\n", "", sign, what, strings.Join(el.Wanted, ", "), received)
+	}
+}
