@@ -158,6 +158,9 @@ func decideLattice(snap *snapshot.Snapshot, q *Query) Decision {
 	if !q.Principal.IsAnonymous() {
 		own.evaluate(snap, q, e)
 	}
+	if network.allows() && service.allows() && own.allows() {
+		return allowed // Nearly always; what follows says the same.
+	}
 	return conclude(
 		[]*layer{&network, &service, &own.control, &own.boundary, &own.session, &own.identity},
 		[]*layer{&network, &service, &own.control, &own.identity, &own.boundary, &own.session},
@@ -274,6 +277,10 @@ func passes() own {
 	return own{control: pass(StageServiceControl), identity: pass(StageIdentity), boundary: pass(StageBoundary), session: pass(StageSession)}
 }
 
+func (o *own) allows() bool {
+	return o.control.allows() && o.identity.allows() && o.boundary.allows() && o.session.allows()
+}
+
 // evaluate asks the service control policies of the caller's account, its identity
 // policies, and where there are any, permissions boundary and session policies. A
 // caller whose user or role is gone has no policies.
@@ -316,11 +323,11 @@ func (o *own) evaluate(snap *snapshot.Snapshot, q *Query, e *snapshot.Entity) {
 // restrict the users and roles of an account and its root user, but not the management
 // account, nor service-linked roles.
 func controlPolicies(snap *snapshot.Snapshot, p *identity.Principal) [][]*snapshot.Policy {
-	if !p.Attachable() || serviceLinked(p) {
+	if !p.Attachable() {
 		return nil
 	}
 	account := snap.Account(p.Account)
-	if account.Management {
+	if account.Management || len(account.ControlPolicies) == 0 || serviceLinked(p) {
 		return nil
 	}
 	return account.ControlPolicies

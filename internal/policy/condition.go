@@ -174,6 +174,9 @@ func (c *condition) null(present bool) bool {
 // test evaluates one value that is present. Operands of a positive operator are
 // alternatives; a negated operator holds if none of them matches.
 func (c *condition) test(keys Keys, value string, deny bool) bool {
+	if c.family == familyString && len(c.operands) == 0 {
+		return c.texts.has(value) != c.negated // Most conditions.
+	}
 	switch c.family {
 	case familyNull:
 		return c.null(true)
@@ -259,6 +262,12 @@ func (c *condition) matches(o *operand, keys Keys, value string) (matched, sure 
 }
 
 func (c *condition) matchesTemplate(t template, keys Keys, value string) (matched, sure bool) {
+	if c.family == familyString && t.alone() {
+		// The form of nearly all variables: one key must be as another is.
+		if v, present := keys.Lookup(&t[0].key); present && !v.List && !v.Repeated {
+			return value == v.One, true
+		}
+	}
 	var buf [128]token
 	tokens, state := t.resolve(keys, buf[:0])
 	if state == unset {

@@ -56,7 +56,7 @@ func (s *statement) explain(e *evaluation, text string, src *Statement) Statemen
 		}
 		out.Elements = append(out.Elements, e)
 	}
-	action := ElementResult{Element: "Action", Matched: s.action(r), Wanted: texts(src.Actions), Received: []string{r.Action}, Present: true}
+	action := ElementResult{Element: "Action", Matched: e.action(s), Wanted: texts(src.Actions), Received: []string{r.Action}, Present: true}
 	if s.notActions {
 		action.Element, action.Wanted = "NotAction", texts(src.NotActions)
 	}

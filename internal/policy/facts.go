@@ -19,7 +19,7 @@ type Facts struct {
 	vendor uint64
 	// The parts of the resource: the few that resources have, or if there are more,
 	// many.
-	few   [24]part
+	few   [20]part
 	count int
 	many  []part
 }
@@ -84,8 +84,11 @@ func (f *Facts) actions(r *Request) (action, vendor uint64) {
 }
 
 // part is what is between two of the ':' and '/' of a resource: the offsets of its
-// first byte and of the byte after its last.
-type part struct{ start, end int32 }
+// first byte and of the byte after its last, and its hash once it was asked for.
+type part struct {
+	start, end int32
+	hash       uint64
+}
 
 // resource gives the parts of the request's resource.
 func (f *Facts) resource(r *Request) []part {
@@ -101,26 +104,26 @@ func (f *Facts) resource(r *Request) []part {
 
 func (f *Facts) split(resource string) {
 	f.many, f.count = nil, 0
-	add := func(start, end int) {
-		one := part{int32(start), int32(end)}
-		switch {
-		case f.many != nil:
-			f.many = append(f.many, one)
-		case f.count < len(f.few):
-			f.few[f.count] = one
-			f.count++
-		default:
-			f.many = append(append(make([]part, 0, 4*len(f.few)), f.few[:]...), one)
-		}
-	}
 	start := 0
-	for i := range len(resource) {
+	for i := 0; i < len(resource); i++ {
 		if isDelimiter(resource[i]) {
-			add(start, i)
+			f.add(part{start: int32(start), end: int32(i)})
 			start = i + 1
 		}
 	}
-	add(start, len(resource))
+	f.add(part{start: int32(start), end: int32(len(resource))})
+}
+
+func (f *Facts) add(p part) {
+	switch {
+	case f.count < len(f.few):
+		f.few[f.count] = p
+		f.count++
+	case f.many == nil:
+		f.many = append(append(make([]part, 0, 4*len(f.few)), f.few[:]...), p)
+	default:
+		f.many = append(f.many, p)
+	}
 }
 
 func isDelimiter(c byte) bool { return c == ':' || c == '/' }
@@ -150,27 +153,31 @@ func (p probe) mix(h uint64) uint64 {
 	return filled(h ^ (uint64(p.where)<<32|uint64(p.n)<<16|uint64(p.size)+1)*0x9e3779b97f4a7c15)
 }
 
-// ask gives the answer of a resource to p, of which ok is false for none. A probe
-// for any part is asked for each i from 0 on; others are asked for 0 alone.
-func (p probe) ask(resource string, parts []part, i int) (key uint64, ok bool) {
+// ask gives the answer of a resource to p, which is not for any part; 0 for none.
+func (p probe) ask(resource string, parts []part) uint64 {
 	n := int(p.n)
-	switch p.where {
-	case anywhere:
-		n = i
-	case fromEnd:
+	if p.where == fromEnd {
 		n = len(parts) - 1 - n
 	}
-	if i > 0 && p.where != anywhere || n < 0 || n >= len(parts) {
-		return 0, false
+	if n < 0 || n >= len(parts) {
+		return 0
+	}
+	if p.where != beginning {
+		return p.mix(parts[n].of(resource))
 	}
 	text := resource[parts[n].start:parts[n].end]
-	if p.where == beginning {
-		if len(text) < int(p.size) {
-			return 0, false
-		}
-		text = text[:p.size]
+	if len(text) < int(p.size) {
+		return 0
 	}
-	return p.mix(hash(text)), true
+	return p.mix(hash(text[:p.size]))
+}
+
+// of is the hash of a part of a resource.
+func (p *part) of(resource string) uint64 {
+	if p.hash == 0 {
+		p.hash = hash(resource[p.start:p.end])
+	}
+	return p.hash
 }
 
 // answer is what resources that a pattern matches have in common.

@@ -22,7 +22,7 @@ type index struct {
 	root     ref
 }
 
-// branch has statements that are tested always, and if by is set, those that are filed
+// branch has statements that are always tested, or if by is set, those that are filed
 // under the answers to its questions, and the rest of them.
 type branch struct {
 	always []int32
@@ -47,8 +47,12 @@ const (
 	byAction
 )
 
-// fewStatements is where an index begins to be faster.
-const fewStatements = 4
+// fewStatements is where an index begins to be faster. Once one is asked, its questions
+// are answered, and a second costs less.
+const (
+	fewStatements     = 4
+	fewMoreStatements = 1
+)
 
 // enough is how many statements are so few to test that no other way to file them is
 // looked for.
@@ -100,6 +104,8 @@ type indexer struct {
 	// resources are the answers for each list of resources, by its first entry:
 	// statements share lists.
 	resources map[*resource][][]answer
+	// few statements are not filed.
+	few int
 }
 
 func (c *compiler) index() {
@@ -111,7 +117,10 @@ func (c *compiler) index() {
 			denies = append(denies, int32(i))
 		}
 	}
-	x := &indexer{c: c.out, resources: map[*resource][][]answer{}}
+	x := &indexer{c: c.out, resources: map[*resource][][]answer{}, few: fewStatements}
+	if max(len(denies), len(allows)) > fewStatements {
+		x.few = fewMoreStatements
+	}
 	c.out.denies = x.index(denies)
 	c.out.allows = x.index(allows)
 }
@@ -141,7 +150,7 @@ func (x *indexer) build(statements []int32, dimensions dimension) ref {
 		return ref(statements[0])
 	}
 	var best *filing
-	if len(statements) > fewStatements {
+	if len(statements) > x.few {
 		for _, by := range []dimension{byCaller, byAction, byResource} {
 			if dimensions&by == 0 || best != nil && best.tested <= enough {
 				continue
@@ -344,43 +353,44 @@ func names(who *identity.Principal) [callerNames]string {
 	return out
 }
 
-// walk tests the statements that may be about the request of an evaluation.
-func (x *index) walk(at ref, e *evaluation) {
-	if at == nothing {
-		return
-	}
-	if at >= 0 {
+// visit tests a statement, or those of a branch that may be about the request.
+func (x *index) visit(at ref, e *evaluation) {
+	switch {
+	case at < 0:
+		x.walk(&x.branches[^at], e)
+	case at != nothing:
 		e.test(int32(at))
-		return
 	}
-	n := &x.branches[^at]
-	for _, id := range n.always {
-		e.test(id)
-	}
-	switch n.by {
+}
+
+func (x *index) walk(b *branch, e *evaluation) {
+	switch b.by {
 	case byNothing:
+		for _, id := range b.always {
+			e.test(id)
+		}
 		return
 	case byCaller:
 		for _, key := range e.facts.callers(e.r) {
 			if key != 0 {
-				x.walk(n.filed.get(key), e)
+				x.visit(b.filed.get(key), e)
 			}
 		}
 	case byAction:
 		action, vendor := e.facts.actions(e.r)
-		x.walk(n.filed.get(action), e)
-		x.walk(n.filed.get(vendor), e)
+		x.visit(b.filed.get(action), e)
+		x.visit(b.filed.get(vendor), e)
 	case byResource:
 		parts := e.facts.resource(e.r)
-		for _, p := range n.probes {
-			for i := 0; ; i++ {
-				key, ok := p.ask(e.r.Resource, parts, i)
-				if !ok {
-					break
+		for _, p := range b.probes {
+			if p.where == anywhere {
+				for i := range parts {
+					x.visit(b.filed.get(p.mix(parts[i].of(e.r.Resource))), e)
 				}
-				x.walk(n.filed.get(key), e)
+			} else if key := p.ask(e.r.Resource, parts); key != 0 {
+				x.visit(b.filed.get(key), e)
 			}
 		}
 	}
-	x.walk(n.rest, e)
+	x.visit(b.rest, e)
 }

@@ -54,12 +54,12 @@ func (c *Compiled) Match(r *Request) Match {
 
 // MatchKnowing is Match for one of several documents that are asked the same: f are
 // facts of r, and remember what the documents before have asked. It allocates nothing
-// for resources of up to 24 parts and for variables with values of up to 128 bytes.
+// for resources of up to 20 parts and for variables with values of up to 128 bytes.
 func (c *Compiled) MatchKnowing(r *Request, f *Facts) Match {
 	e := evaluation{c: c, r: r, facts: f}
-	c.denies.walk(c.denies.root, &e)
+	c.denies.visit(c.denies.root, &e)
 	if e.best.Verdict != ExplicitDeny {
-		c.allows.walk(c.allows.root, &e)
+		c.allows.visit(c.allows.root, &e)
 	}
 	return e.best
 }
@@ -70,6 +70,10 @@ type evaluation struct {
 	r     *Request
 	facts *Facts
 	best  Match
+	// actions are those of the statement before, which mostly are those of the next
+	// one too, and acted is whether one of them is the request's.
+	actions *pattern
+	acted   bool
 	// held remembers two bits for a condition that several statements have: whether
 	// it was tested, and whether it held.
 	held [maxRemembered / 32]uint64
@@ -102,7 +106,7 @@ func (e *evaluation) test(id int32) {
 
 // applies tells whether a statement matches. The cheapest tests come first.
 func (s *statement) applies(e *evaluation, deny bool) (bool, Grade) {
-	if !s.action(e.r) {
+	if !e.action(s) {
 		return false, GradeNone
 	}
 	ok, grade := s.principal(e.r, deny)
@@ -140,11 +144,19 @@ func (e *evaluation) holds(id int32, deny bool) bool {
 	return held
 }
 
-func (s *statement) action(r *Request) bool {
-	for i := range s.actions {
-		if s.actions[i].match(r.Action) {
-			return !s.notActions
+// action tells whether a statement is about the action of the request.
+func (e *evaluation) action(s *statement) bool {
+	if len(s.actions) == 0 {
+		return s.notActions
+	}
+	if e.actions != &s.actions[0] {
+		e.actions, e.acted = &s.actions[0], false
+		for i := range s.actions {
+			if s.actions[i].match(e.r.Action) {
+				e.acted = true
+				break
+			}
 		}
 	}
-	return s.notActions
+	return e.acted != s.notActions
 }
