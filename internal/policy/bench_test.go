@@ -94,6 +94,26 @@ func BenchmarkVariable(b *testing.B) {
 	}
 }
 
+// BenchmarkWorst are patterns of a kilobyte and a text of eight that nearly match
+// everywhere: what a matcher that tries each place would take seconds for.
+func BenchmarkWorst(b *testing.B) {
+	text := strings.Repeat("a", 8000)
+	for _, form := range []struct{ name, pattern string }{
+		{"stars", strings.Repeat("*a", 500) + "*b"},
+		{"a long stretch", "*" + strings.Repeat("a", 1000) + "b*"},
+		{"any character", "*" + strings.Repeat("a?", 500) + "b*"},
+	} {
+		b.Run(form.name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if policy.Glob(form.pattern, text) {
+					b.Fatal("matched")
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkCompile makes documents ready, beside what encoding/json takes for their
 // texts alone. B/statement is what is kept of one.
 func BenchmarkCompile(b *testing.B) {

@@ -6,17 +6,29 @@ import (
 )
 
 // Glob tells whether s matches pattern, in which '*' stands for any run of
-// characters and '?' for one. Its cost is bounded by the product of the lengths.
+// characters and '?' for one.
 func Glob(pattern, s string) bool { return glob(pattern, s, false) }
 
 // glob tells whether s matches pattern, in which '*' stands for any run of
 // characters and '?' for one, which may be several bytes: else a client escaped a
 // '?' with a letter outside ASCII. A byte that is not UTF-8 counts as a character.
-// It takes one pass with one point to return to, so its cost is
-// bounded by the product of the lengths and it allocates nothing: a pattern of
-// many stars, which makes a recursive matcher take seconds, costs no more here
-// than its length. fold compares ASCII letters without regard to case.
+// fold compares ASCII letters without regard to case. A pattern of many stars, which
+// makes a recursive matcher take seconds, costs no more here than its length.
 func glob(pattern, s string, fold bool) bool {
+	if !fold {
+		if strings.IndexByte(pattern, '?') < 0 {
+			return globStars(pattern, s)
+		}
+		if len(pattern)*len(s) > simpleSteps {
+			var buf [256]token
+			return globLong(appendTokens(buf[:0], pattern, true), s)
+		}
+	}
+	return globSimple(pattern, s, fold)
+}
+
+// globSimple is glob in one pass with one point to return to.
+func globSimple(pattern, s string, fold bool) bool {
 	p, i := 0, 0
 	star, from := -1, 0
 	for i < len(s) {

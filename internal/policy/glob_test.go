@@ -61,6 +61,12 @@ func FuzzGlob(f *testing.F) {
 		if got := Glob(pattern, s); got != want {
 			t.Errorf("glob(%q, %q) = %t", pattern, s, got)
 		}
+		if got := globSimple(pattern, s, false); got != want {
+			t.Errorf("globSimple(%q, %q) = %t", pattern, s, got)
+		}
+		if got := globLong(appendTokens(nil, pattern, true), s); got != want {
+			t.Errorf("globLong(%q, %q) = %t", pattern, s, got)
+		}
 		p := compilePattern(pattern, false)
 		if got := p.match(s); got != want {
 			t.Errorf("pattern %q on %q = %t", pattern, s, got)
@@ -73,21 +79,39 @@ func FuzzGlob(f *testing.F) {
 		if got := glob(pattern, s, true); got != folded {
 			t.Errorf("without case: glob(%q, %q) = %t", pattern, s, got)
 		}
-		var tokens []token
-		for i := range len(pattern) {
-			c := token(pattern[i])
-			switch pattern[i] {
-			case '*':
-				c = tokenStar
-			case '?':
-				c = tokenAny
-			case ':':
-				c = tokenColon // As if it came with a variable.
+		tokens := appendTokens(nil, pattern, true)
+		for i, c := range tokens {
+			if c == ':' {
+				tokens[i] = tokenColon // As if it came with a variable.
 			}
-			tokens = append(tokens, c)
 		}
 		if got := globTokens(tokens, s); got != want {
 			t.Errorf("tokens %q on %q = %t", pattern, s, got)
+		}
+	})
+}
+
+// FuzzLongGlob holds the matchers of long patterns and texts against the simple one.
+func FuzzLongGlob(f *testing.F) {
+	f.Add("a?b*c", "axbbc", 40)
+	f.Add("?*é?", "€", 90)
+	f.Fuzz(func(t *testing.T, pattern, s string, times int) {
+		if len(pattern) > 40 || len(s) > 40 || times < 0 || times > 200 || !utf8.ValidString(pattern) {
+			return
+		}
+		// Long stretches without a star, and long texts.
+		long := strings.Repeat(strings.ReplaceAll(pattern, "*", ""), times)
+		text := strings.Repeat(s, times)
+		for _, p := range []string{"*" + long + "*", pattern + long + "*" + pattern, "*" + pattern + "*" + long} {
+			for _, x := range []string{text, text + long, long + text, "x" + long} {
+				want := globSimple(p, x, false)
+				if got := globLong(appendTokens(nil, p, true), x); got != want {
+					t.Errorf("globLong(%q, %q) = %t", p, x, got)
+				}
+				if got := Glob(p, x); got != want {
+					t.Errorf("Glob(%q, %q) = %t", p, x, got)
+				}
+			}
 		}
 	})
 }

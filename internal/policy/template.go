@@ -23,6 +23,9 @@ func (t token) text() byte {
 
 // globTokens is glob on tokens.
 func globTokens(pattern []token, s string) bool {
+	if len(pattern)*len(s) > simpleSteps {
+		return globLong(pattern, s)
+	}
 	p, i := 0, 0
 	star, from := -1, 0
 	for i < len(s) {
@@ -36,10 +39,12 @@ func globTokens(pattern []token, s string) bool {
 				p++
 				i += width(s[i:])
 				continue
-			case c.text() == s[i]:
-				p++
-				i++
-				continue
+			default:
+				if n := matchCharacter(pattern[p:], s[i:]); n > 0 {
+					p += n
+					i += n
+					continue
+				}
 			}
 		}
 		if star < 0 {
@@ -52,6 +57,22 @@ func globTokens(pattern []token, s string) bool {
 		p++
 	}
 	return p == len(pattern)
+}
+
+// matchCharacter gives the size of the first character of s, if the pattern begins
+// with it, else 0. A part of a character, which the value of a variable may be, is not
+// the character.
+func matchCharacter(pattern []token, s string) int {
+	size := width(s)
+	if len(pattern) < size {
+		return 0
+	}
+	for i := range size {
+		if pattern[i].text() != s[i] || isWildcard(pattern[i]) {
+			return 0
+		}
+	}
+	return size
 }
 
 // matchARNTokens is arnPattern.match for a pattern with variables.
