@@ -102,58 +102,53 @@ func matchEnd(stretch []token, s string) bool {
 	return true
 }
 
-// searched is how many tokens a search follows at once: the bits of a word.
-const searched = 64
-
-// firstTokens is how many tokens of a stretch a search follows: not a part of a
-// character, which takes four bytes at most.
-func firstTokens(stretch []token) int {
-	if len(stretch) <= searched {
-		return len(stretch)
-	}
-	for n := searched; n > searched-utf8.UTFMax; n-- {
-		if t := stretch[n]; isWildcard(t) || utf8.RuneStart(t.text()) {
-			return n
-		}
-	}
-	return searched // It is not UTF-8.
-}
-
 // search finds the first place in s that a stretch matches, and gives where that
 // ends; -1 if there is none. It follows all places at which the stretch may have begun
 // together, one bit for each, and so reads s once (Baeza-Yates and Gonnet's "Shift-And"
-// with '?'). Of a longer stretch the tokens after the 64th are compared where the ones
-// before are found.
+// with '?'). It allocates for stretches of more than 64 bytes.
 func search(stretch []token, s string) int {
 	if len(stretch) == 0 {
 		return 0
 	}
-	first := stretch[:firstTokens(stretch)]
-	var literal [256]uint64
-	var one uint64
-	for i, t := range first {
+	words := (len(stretch) + 63) / 64
+	var buf [256 + 4]uint64
+	all := buf[:]
+	if words > 1 {
+		all = make([]uint64, len(buf)*words)
+	}
+	// literal has for each byte the tokens that are it, one those that are '?'. Bit i of
+	// begun says that the tokens up to i match what ends here.
+	literal, one := all[:256*words], all[256*words:257*words]
+	begun, next, passed := all[257*words:258*words], all[258*words:259*words], all[259*words:]
+	for i, t := range stretch {
 		if t == tokenAny {
-			one |= 1 << i
+			one[i/64] |= 1 << (i % 64)
 		} else {
-			literal[t.text()] |= 1 << i
+			literal[int(t.text())*words+i/64] |= 1 << (i % 64)
 		}
 	}
-	last := uint64(1) << (len(first) - 1)
-	var begun uint64 // the tokens up to bit i match what ends here
+	last := uint64(1) << ((len(stretch) - 1) % 64)
 	for i := 0; i < len(s); {
-		size := width(s[i:])
 		// Matches begin, and a '?' takes what it takes, at whole characters.
-		next := (begun<<1 | 1) & literal[s[i]]
-		for j := i + 1; j < i+size; j++ {
-			next = next << 1 & literal[s[j]]
+		row, carry := literal[int(s[i])*words:][:words], uint64(1)
+		for w, bits := range begun {
+			moved := bits<<1 | carry
+			carry = bits >> 63
+			next[w], passed[w] = moved&row[w], moved&one[w]
 		}
-		begun = next | (begun<<1|1)&one
-		i += size
-		if begun&last == 0 {
-			continue
+		end := i + width(s[i:])
+		for i++; i < end; i++ {
+			row, carry = literal[int(s[i])*words:][:words], 0
+			for w, bits := range next {
+				next[w] = (bits<<1 | carry) & row[w]
+				carry = bits >> 63
+			}
 		}
-		if end, ok := matchStart(stretch[len(first):], s[i:]); ok {
-			return i + end
+		for w := range begun {
+			begun[w] = next[w] | passed[w]
+		}
+		if begun[words-1]&last != 0 {
+			return i
 		}
 	}
 	return -1
