@@ -8,3 +8,6 @@ bin/bench -latchwork bin/latchwork -out docs/performance.md "$@"
 # does not depend on them.
 (cd bench/xds && go build -trimpath -o ../../bin/bench-xds .)
 bin/bench-xds -latchwork bin/latchwork >>docs/performance.md
+# So are the other policy engines.
+(cd bench/policy && go build -trimpath -o ../../bin/bench-policy .)
+bin/bench-policy >>docs/performance.md

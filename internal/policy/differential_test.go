@@ -101,8 +101,11 @@ func TestDifferential(t *testing.T) {
 	if allowed := all.verdicts[policy.Allow]; allowed*10 < all.cases*3 {
 		t.Errorf("%d of %d cases were allowed: the rest says too little", allowed, all.cases)
 	}
-	// A thousand of each in two million.
+	// A thousand of each in two million. Of fewer cases the shares vary more.
 	least := all.cases / 2000
+	if all.cases < cases {
+		least /= 2
+	}
 	for _, kind := range policytest.Kinds {
 		if all.kinds[kind] < least {
 			t.Errorf("%s: %d cases were allowed", kind, all.kinds[kind])
