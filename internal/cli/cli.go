@@ -22,7 +22,7 @@ const (
 	ExitOK      = 0
 	ExitFailure = 1
 	ExitUsage   = 2
-	ExitInvalid = 3 // policy check: the policy is not valid
+	ExitInvalid = 3 // policy check: a policy is not valid
 	ExitDenied  = 4 // curl, explain --expect: the request was denied
 )
 

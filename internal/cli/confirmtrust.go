@@ -26,7 +26,7 @@ func (v *confirming) trust(s *subject) bool {
 		return false
 	}
 	for _, w := range policy.Lint(document) {
-		v.add(levelWarn, "trust", "%s", w.Message)
+		v.add(levelWarn, "trust", "%s: %s", w.Message, w.Fix)
 	}
 	entity := &snapshot.Entity{ARN: v.role.ARN, Account: v.account, Trust: &snapshot.Policy{Text: v.role.Trust, Compiled: compiled}}
 	switch s.kind {

@@ -4,81 +4,128 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/latchwork/latchwork/internal/policy"
 )
 
 type policyCommands struct {
-	Check policyCheckCommand `cmd:"" help:"Check a policy and warn of what was probably not meant."`
+	Check policyCheckCommand `cmd:"" help:"Check policies and tell what was probably not meant. Exit codes: 0 all are valid, 3 one is not, or with --strict there is a finding."`
 }
 
 type policyCheckCommand struct {
-	File   string `arg:"" help:"Policy file, or - for standard input."`
-	Kind   string `enum:"auth,identity,boundary,session,trust" default:"auth" help:"What the policy is for: auth (a VPC Lattice auth policy), identity, boundary, session or trust."`
-	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	Files  []string `arg:"" help:"Policy files; folders, of which all files named *.json are checked; or - for standard input."`
+	Kind   string   `enum:"auth,identity,boundary,session,trust,resource,service-control" default:"auth" help:"What the policies are for: auth (VPC Lattice auth policies), identity, boundary, session, trust, resource or service-control."`
+	Strict bool     `help:"Exit with 3 if there is any finding."`
+	Output string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
 }
 
-type checkResult struct {
-	Valid    bool             `json:"valid"`
-	Error    string           `json:"error,omitzero"`
+// checkedFile is what came of one file.
+type checkedFile struct {
+	File  string `json:"file"`
+	Kind  string `json:"kind"`
+	Valid bool   `json:"valid"`
+	Error string `json:"error,omitzero"`
+	// Line and Column are those of the error.
 	Line     int              `json:"line,omitzero"`
 	Column   int              `json:"column,omitzero"`
-	Warnings []policy.Warning `json:"warnings"`
+	Findings []policy.Finding `json:"findings"`
+}
+
+var policyKinds = map[string]policy.Kind{
+	"auth": policy.AuthPolicy, "identity": policy.Identity, "boundary": policy.Boundary, "session": policy.Session,
+	"trust": policy.Trust, "resource": policy.Resource, "service-control": policy.ServiceControl,
 }
 
 func (c *policyCheckCommand) Run(e *env) error {
-	var text []byte
-	var err error
-	if c.File == "-" {
-		text, err = io.ReadAll(os.Stdin)
-	} else {
-		text, err = os.ReadFile(c.File)
-	}
+	files, err := policyFiles(c.Files)
 	if err != nil {
 		return err
 	}
-	kind := map[string]policy.Kind{
-		"auth": policy.AuthPolicy, "identity": policy.Identity, "boundary": policy.Boundary,
-		"session": policy.Session, "trust": policy.Trust,
-	}[c.Kind]
-	result := checkResult{Valid: true, Warnings: []policy.Warning{}}
-	d, err := policy.Parse(kind, string(text))
-	var bad *policy.Error
-	if errors.As(err, &bad) {
-		result = checkResult{Error: bad.Explained(), Line: bad.Line, Column: bad.Column, Warnings: []policy.Warning{}}
-	} else if err != nil {
-		return err
-	} else {
-		result.Warnings = append(result.Warnings, policy.Lint(d)...)
-		if offset, found := policy.FindNewline(string(text)); found && kind == policy.AuthPolicy {
-			result.Warnings = append(result.Warnings, policy.Warning{
-				Code: "newline", Line: 1, Column: offset + 1,
-				Message: "an auth policy must not contain newlines: put-auth-policy refuses this file unless the server follows conformance: observed; tr -d '\\n' < FILE takes them out",
-			})
+	results := []checkedFile{}
+	failed := false
+	for _, file := range files {
+		result, err := c.check(file)
+		if err != nil {
+			return err
 		}
+		failed = failed || !result.Valid || c.Strict && len(result.Findings) > 0
+		results = append(results, *result)
 	}
 	if c.Output == "json" {
-		if err := e.json(result); err != nil {
+		if err := e.json(results); err != nil {
 			return err
 		}
 	} else {
-		c.print(e, &result)
+		for i := range results {
+			results[i].print(e)
+		}
 	}
-	if !result.Valid {
+	if failed {
 		return &exitError{code: ExitInvalid}
 	}
 	return nil
 }
 
-func (c *policyCheckCommand) print(e *env, r *checkResult) {
+// policyFiles are the files that are named, and those in the folders that are.
+func policyFiles(names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		if info, err := os.Stat(name); name == "-" || err == nil && !info.IsDir() {
+			out = append(out, name)
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		found := len(out)
+		err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() && strings.HasSuffix(path, ".json") {
+				out = append(out, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(out) == found {
+			return nil, fmt.Errorf("in %s there is no file named *.json", name)
+		}
+	}
+	return out, nil
+}
+
+func (c *policyCheckCommand) check(file string) (*checkedFile, error) {
+	var text []byte
+	var err error
+	if file == "-" {
+		text, err = io.ReadAll(os.Stdin)
+	} else {
+		text, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	result := &checkedFile{File: file, Kind: c.Kind, Findings: []policy.Finding{}}
+	d, err := policy.Parse(policyKinds[c.Kind], string(text))
+	if bad, ok := errors.AsType[*policy.Error](err); ok {
+		result.Error, result.Line, result.Column = bad.Explained(), bad.Line, bad.Column
+		return result, nil
+	}
+	result.Valid = true
+	result.Findings = append(result.Findings, policy.LintFile(d)...)
+	return result, nil
+}
+
+func (r *checkedFile) print(e *env) {
 	if !r.Valid {
-		fmt.Fprintf(e.stdout, "%s:%d:%d: error: %s\n", c.File, r.Line, r.Column, r.Error)
+		fmt.Fprintf(e.stdout, "%s:%d:%d: error: %s\n", r.File, r.Line, r.Column, r.Error)
+		return
 	}
-	for _, w := range r.Warnings {
-		fmt.Fprintf(e.stdout, "%s:%d:%d: warning: %s [%s]\n", c.File, w.Line, w.Column, w.Message, w.Code)
+	for _, f := range r.Findings {
+		fmt.Fprintf(e.stdout, "%s:%d:%d: %s [%s]\n    fix: %s\n", r.File, f.Line, f.Column, f.Message, f.Code, f.Fix)
 	}
-	if r.Valid {
-		fmt.Fprintf(e.stderr, "%s is a valid %s policy with %d warnings\n", c.File, c.Kind, len(r.Warnings))
-	}
+	fmt.Fprintf(e.stderr, "%s is a valid %s policy with %d findings\n", r.File, r.Kind, len(r.Findings))
 }

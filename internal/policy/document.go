@@ -146,6 +146,8 @@ type Statement struct {
 	Actions, NotActions       []Text
 	Resources, NotResources   []Text
 	Conditions                []ConditionEntry
+	// Untested are operators without a key.
+	Untested []Text
 }
 
 // Text is a string of a document and where it is.

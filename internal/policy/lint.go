@@ -1,243 +1,145 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
-// Warning is something in a document that is legal and probably not meant.
-type Warning struct {
+// Finding is something in a document that is legal and probably not meant.
+type Finding struct {
 	Statement int    `json:"statement"`
 	Sid       string `json:"sid,omitzero"`
-	Code      string `json:"code"`
-	Message   string `json:"message"`
-	Offset    int    `json:"offset"`
-	Line      int    `json:"line"`
-	Column    int    `json:"column"`
+	// Code is that of a Rule.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	// Fix says what to write instead.
+	Fix    string `json:"fix"`
+	Offset int    `json:"offset"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
 }
 
 // MiscasedKeys lists the condition keys of VPC Lattice whose spelling is not that
 // of AWS's documents. They compare all the same.
-func MiscasedKeys(d *Document) []Warning {
+func MiscasedKeys(d *Document) []Finding {
 	l := linter{doc: d}
 	for i := range d.Statements {
 		for _, c := range d.Statements[i].Conditions {
 			k := ParseKey(c.Key)
 			if strings.HasPrefix(k.Name, "vpc-lattice-svcs:") && k.ID != SvcsRequestHeader && k.Canonical() != c.Key ||
 				k.ID == SvcsRequestHeader && !strings.HasPrefix(c.Key, keyNames[SvcsRequestHeader]) {
-				l.warn(&d.Statements[i], c.Offset, "miscased-key", "the condition key %s is spelled %s", c.Key, k.Canonical())
+				l.find(&d.Statements[i], c.Offset, "miscased-key", "write "+k.Canonical(), "the condition key %s is spelled %s", c.Key, k.Canonical())
 			}
 		}
 	}
 	return l.out
 }
 
-// Lint lists what a writer of the document probably did not mean.
-func Lint(d *Document) []Warning {
+// Lint lists what a writer of the document probably did not mean, in order of the
+// places.
+func Lint(d *Document) []Finding {
 	l := linter{doc: d, out: MiscasedKeys(d)}
 	for i := range d.Statements {
 		s := &d.Statements[i]
 		l.principals(s)
+		l.everybody(s)
 		l.actions(s)
 		l.resources(s)
 		l.conditions(s)
+		l.together(s)
 		l.variables(s)
-		if d.Kind == AuthPolicy && s.Allow {
-			l.everybody(s)
-		}
-		if d.Kind == Trust && s.Allow {
-			l.subjects(s)
-		}
+	}
+	l.size()
+	slices.SortStableFunc(l.out, func(a, b Finding) int { return cmp.Compare(a.Offset, b.Offset) })
+	return l.out
+}
+
+// LintFile is Lint for a text as a file has it, which may be sent as it is.
+func LintFile(d *Document) []Finding {
+	l := linter{doc: d, out: Lint(d)}
+	if offset, found := FindNewline(d.Text); found && d.Kind == AuthPolicy {
+		l.find(nil, offset, "newline", "take the line breaks out, as tr -d '\\n' does, or run the server with conformance: observed",
+			"an auth policy must not contain line breaks: put-auth-policy refuses it")
 	}
 	return l.out
 }
 
 type linter struct {
 	doc *Document
-	out []Warning
+	out []Finding
 }
 
-func (l *linter) warn(s *Statement, offset int, code, format string, args ...any) {
-	w := Warning{Statement: s.Index, Sid: s.Sid, Code: code, Message: fmt.Sprintf(format, args...), Offset: offset}
-	w.Line, w.Column = position(l.doc.Text, offset)
-	l.out = append(l.out, w)
-}
-
-func (l *linter) principals(s *Statement) {
-	if l.doc.Kind != AuthPolicy {
-		return
+// find notes a finding in a statement; of the whole document if it is nil.
+func (l *linter) find(s *Statement, offset int, code, fix, format string, args ...any) {
+	f := Finding{Code: code, Message: fmt.Sprintf(format, args...), Fix: fix, Offset: offset}
+	if s != nil {
+		f.Statement, f.Sid = s.Index, s.Sid
 	}
-	for _, list := range [][]PrincipalEntry{s.Principals, s.NotPrincipals} {
-		for _, p := range list {
-			switch {
-			case p.Type == "Service" || p.Type == "Federated" || p.Type == "CanonicalUser":
-				l.warn(s, p.Offset, "principal-never-matches", "no caller of a VPC Lattice service is the %s principal %s", p.Type, p.Text.Text)
-			case p.Bare && p.Type == "AWS":
-				l.warn(s, p.Offset, "bare-account", `an account alone is no principal of the policy grammar: write {"AWS":"%s"}`, p.Text.Text)
-			}
+	f.Line, f.Column = position(l.doc.Text, offset)
+	l.out = append(l.out, f)
+}
+
+// Size is what the size of the document is counted as against its kind's quota: in
+// characters that are not white space for IAM, in bytes for the others.
+// Source: IUG, "IAM and AWS STS quotas"; VPC Lattice User Guide, "Quotas"; AWS
+// Organizations User Guide, "Quotas".
+func (d *Document) Size() int {
+	switch d.Kind {
+	case ServiceControl, Resource:
+		return len(d.Text)
+	case AuthPolicy:
+		compact, _ := Compact(d.Text) // The document was parsed: it is JSON.
+		return len(compact)
+	}
+	n := 0
+	for _, r := range d.Text {
+		if !unicode.IsSpace(r) {
+			n++
 		}
 	}
+	return n
 }
 
-// subjects warns of a trust in an identity provider that is not for some of its
-// subjects: a cluster has a provider, and all its service accounts have tokens.
-func (l *linter) subjects(s *Statement) {
-	for _, p := range s.Principals {
-		_, issuer, ok := strings.Cut(p.Text.Text, ":oidc-provider/")
-		if p.Type != "Federated" || !ok {
-			continue
-		}
-		bound := slices.ContainsFunc(s.Conditions, func(c ConditionEntry) bool {
-			op, _ := parseOperator(c.Operator)
-			return strings.EqualFold(c.Key, issuer+":sub") && !op.negated && !op.ifExists && op.set != forAll
-		})
-		if !bound {
-			l.warn(s, p.Offset, "any-subject", `whoever has a token of %[1]s may take the role: add {"StringEquals":{"%[1]s:sub":"…"}}`, issuer)
-		}
+// sizes are the most that a document of a kind can be anywhere: of an identity policy
+// as an inline policy of a role.
+var sizes = map[Kind]int{Identity: 10240, Boundary: 6144, Session: 2048, Trust: 4096, AuthPolicy: 10240, ServiceControl: 5120}
+
+func (l *linter) size() {
+	if most, size := sizes[l.doc.Kind], l.doc.Size(); most > 0 && size > most {
+		l.find(nil, 0, "too-long", "make several policies of it, or use wildcards", "the %s is %d characters long, and AWS stores %d at most", l.doc.Kind, size, most)
 	}
 }
 
-// variables warns of variables that stand for nothing.
+// variables tells of variables that stand for nothing.
 func (l *linter) variables(s *Statement) {
 	check := func(v Text) {
 		if !strings.Contains(v.Text, "${") {
 			return
 		}
 		if !l.doc.variables() {
-			l.warn(s, v.Offset, "variable-is-text", `%q is compared as it is: variables need "Version": "2012-10-17"`, v.Text)
+			l.find(s, v.Offset, "variable-is-text", `add "Version": "2012-10-17"`, "%q is compared as it is: variables need a Version", v.Text)
 			return
 		}
 		for _, p := range parseTemplate(v.Text, false) {
 			switch {
 			case p.variable && (p.key.Text == "" || strings.ContainsAny(p.key.Text, " \t${")):
-				l.warn(s, v.Offset, "bad-variable", "%q has a variable without a name that can be one", v.Text)
+				l.find(s, v.Offset, "bad-variable", "name a condition key, such as ${aws:username}", "%q has a variable without a name that can be one", v.Text)
 			case p.variable && p.comma && !p.has:
-				l.warn(s, v.Offset, "bad-variable", "the default value of ${%s} in %q needs single quotes: ${%s, 'value'}", p.key.Text, v.Text, p.key.Text)
+				l.find(s, v.Offset, "bad-variable", fmt.Sprintf("write ${%s, 'value'}", p.key.Text), "the default value of ${%s} in %q needs single quotes", p.key.Text, v.Text)
 			case p.variable && lists[p.key.Name]:
-				l.warn(s, v.Offset, "bad-variable", "%s is a list and has no one value to put in the place of ${%s}", p.key.Text, p.key.Text)
+				l.find(s, v.Offset, "bad-variable", "test the key with ForAnyValue or ForAllValues", "%s is a list and has no one value to put in the place of ${%s}", p.key.Text, p.key.Text)
 			}
 		}
 	}
-	for _, list := range [][]Text{s.Resources, s.NotResources} {
-		for _, r := range list {
-			check(r)
-		}
+	for _, r := range slices.Concat(s.Resources, s.NotResources) {
+		check(r)
 	}
 	for i := range s.Conditions {
 		for _, v := range s.Conditions[i].Values {
 			check(v)
 		}
 	}
-}
-
-// svcsActions are the actions of the data plane.
-// Source: Service Authorization Reference, Amazon VPC Lattice Services.
-var svcsActions = []string{"vpc-lattice-svcs:Invoke", "vpc-lattice-svcs:Connect"}
-
-func (l *linter) actions(s *Statement) {
-	for _, a := range append(s.Actions, s.NotActions...) {
-		if strings.TrimSpace(a.Text) != a.Text || strings.ContainsAny(a.Text, ", \t") {
-			l.warn(s, a.Offset, "action-never-matches", "the action %q has white space or a comma in it and matches nothing", a.Text)
-			continue
-		}
-		vendor, _, _ := strings.Cut(a.Text, ":")
-		if !strings.EqualFold(vendor, "vpc-lattice-svcs") {
-			continue
-		}
-		known := false
-		for _, action := range svcsActions {
-			known = known || glob(a.Text, action, true)
-		}
-		if !known {
-			l.warn(s, a.Offset, "unknown-action", "%q matches no action: the actions are %s", a.Text, strings.Join(svcsActions, " and "))
-		}
-	}
-}
-
-func (l *linter) resources(s *Statement) {
-	if l.doc.Kind != AuthPolicy {
-		return
-	}
-	for _, r := range append(s.Resources, s.NotResources...) {
-		parts := strings.SplitN(r.Text, ":", 6)
-		if len(parts) == 6 && strings.HasPrefix(parts[5], "service/") && !strings.ContainsAny(parts[5][len("service/"):], "/*?") {
-			l.warn(s, r.Offset, "bare-service-arn", "%s matches no HTTP request, whose resource is the ARN and the path: add /*", r.Text)
-		}
-	}
-}
-
-func (l *linter) conditions(s *Statement) {
-	for i := range s.Conditions {
-		c := &s.Conditions[i]
-		k := ParseKey(c.Key)
-		op, _ := parseOperator(c.Operator)
-		if op.family == familyARN {
-			l.arns(s, c)
-		}
-		switch {
-		case lists[k.Name] && op.set == noSet && op.family != familyNull:
-			l.warn(s, c.Offset, "list-key", "%s is a list, which %s never matches: write ForAnyValue:%s or ForAllValues:%s", c.Key, c.Operator, c.Operator, c.Operator)
-		case strings.HasPrefix(k.Name, "vpc-lattice-svcs:") && k.ID == Other:
-			l.warn(s, c.Offset, "unknown-key", "there is no condition key %s: it is absent from every request", c.Key)
-		case k.Name == "aws:sourcevpc" || k.Name == "aws:sourcevpce" || k.Name == "aws:vpcsourceip":
-			if l.doc.Kind == AuthPolicy {
-				l.warn(s, c.Offset, "key-never-present", "%s is absent from requests to VPC Lattice services: use vpc-lattice-svcs:SourceVpc", c.Key)
-			}
-		case (k.ID == PrincipalAccount || k.ID == UserID) && op.family == familyLike && hasStar(c.Values):
-			l.warn(s, c.Offset, "anonymous-has-key", "%s is \"anonymous\" for unsigned requests, so %s \"*\" does not demand a signature: test aws:PrincipalType", c.Key, c.Operator)
-		case k.ID == SvcsRequestQueryString && op.set == noSet:
-			l.warn(s, c.Offset, "multivalued-key", "a query key can come several times: write ForAnyValue:%s or ForAllValues:%s to say what is meant", c.Operator, c.Operator)
-		case op.set == forAll && s.Allow && op.family != familyNull:
-			l.warn(s, c.Offset, "forallvalues-absent", "ForAllValues holds if %s is absent: add a Null condition to an Allow", c.Key)
-		}
-	}
-}
-
-// arns warns of operands of ARN operators that are the ARN of nothing.
-func (l *linter) arns(s *Statement, c *ConditionEntry) {
-	for _, v := range c.Values {
-		t := template(nil)
-		if l.doc.variables() {
-			t = parseTemplate(v.Text, true)
-		}
-		if t == nil && compileARN(v.Text).never || t != nil && !t.isARN() {
-			l.warn(s, v.Offset, "operand-is-no-arn", "%q has not the six parts of an ARN and matches nothing", v.Text)
-		}
-	}
-}
-
-func hasStar(values []Text) bool {
-	for _, v := range values {
-		if v.Text == "*" {
-			return true
-		}
-	}
-	return false
-}
-
-// everybody warns of an Allow that lets unsigned requests in.
-func (l *linter) everybody(s *Statement) {
-	open := false
-	for _, p := range s.Principals {
-		open = open || p.Text.Text == "*"
-	}
-	if !open {
-		return
-	}
-	for i := range s.Conditions {
-		// A condition on who the caller is can only be met by a signed request,
-		// but for the keys that anonymous callers have too.
-		k := ParseKey(s.Conditions[i].Key)
-		op, _ := parseOperator(s.Conditions[i].Operator)
-		switch k.ID {
-		case PrincipalType:
-			return
-		case PrincipalARN, PrincipalOrgID, PrincipalOrgPaths, PrincipalTag, Username, PrincipalIsAWSService:
-			if !op.negated && !op.ifExists && op.set != forAll {
-				return
-			}
-		}
-	}
-	l.warn(s, s.Offset, "anonymous-allowed", `Principal "*" includes callers who do not sign: add {"StringNotEqualsIgnoreCase":{"aws:PrincipalType":"anonymous"}} to demand a signature`)
 }

@@ -150,7 +150,7 @@ func (p *parser) statement(s *Statement, n *node) *Error {
 		case "NotResource":
 			s.NotResources, err = p.texts(m)
 		case "Condition":
-			s.Conditions, err = p.conditions(&m.value)
+			err = p.conditions(s, &m.value)
 		default:
 			return p.syntax(m.offset, "a statement has no element %s: its elements are Sid, Effect, Principal, Action, Resource and Condition", m.name)
 		}
@@ -245,9 +245,9 @@ func (p *parser) principals(n *node) ([]PrincipalEntry, *Error) {
 	return out, nil
 }
 
-func (p *parser) conditions(n *node) ([]ConditionEntry, *Error) {
+func (p *parser) conditions(s *Statement, n *node) *Error {
 	if n.kind != '{' {
-		return nil, p.syntax(n.offset, "Invalid condition in policy: Condition must be an object")
+		return p.syntax(n.offset, "Invalid condition in policy: Condition must be an object")
 	}
 	entries := 0
 	for i := range n.members {
@@ -257,13 +257,15 @@ func (p *parser) conditions(n *node) ([]ConditionEntry, *Error) {
 	for i := range n.members {
 		op := &n.members[i]
 		if op.value.kind != '{' {
-			return nil, p.syntax(op.value.offset, "Invalid condition in policy: %s must hold an object of keys and values", op.name)
+			return p.syntax(op.value.offset, "Invalid condition in policy: %s must hold an object of keys and values", op.name)
 		}
 		if len(op.value.members) == 0 {
-			continue // Accepted by AWS whatever its name; it tests nothing.
+			// Accepted by AWS whatever its name; it tests nothing.
+			s.Untested = append(s.Untested, Text{op.name, op.offset})
+			continue
 		}
 		if _, ok := parseOperator(op.name); !ok {
-			return nil, p.syntax(op.offset, "Invalid condition in policy: there is no operator %s", op.name)
+			return p.syntax(op.offset, "Invalid condition in policy: there is no operator %s", op.name)
 		}
 		for j := range op.value.members {
 			m := &op.value.members[j]
@@ -277,13 +279,14 @@ func (p *parser) conditions(n *node) ([]ConditionEntry, *Error) {
 					}
 					entry.Values = append(entry.Values, Text{text, item.offset})
 				default:
-					return nil, p.syntax(item.offset, "Invalid condition in policy: the values of %s must be strings, numbers or booleans", m.name)
+					return p.syntax(item.offset, "Invalid condition in policy: the values of %s must be strings, numbers or booleans", m.name)
 				}
 			}
 			out = append(out, entry)
 		}
 	}
-	return out, nil
+	s.Conditions = out
+	return nil
 }
 
 // IsAccount tells whether a text is the id of an account.

@@ -1,6 +1,7 @@
 // Command awsgen generates the packages under internal/wire from the interface
 // models in models/, corrected by patches.json: types, Handler interface,
-// operation tables, constraint tables and error tables.
+// operation tables, constraint tables and error tables; and the list of the
+// operations' names that package policy has.
 //
 // With -matrix it writes docs/operations.md instead: which operations this
 // source tree really implements, found by type-checking the service packages.
@@ -96,6 +97,13 @@ func generate(only string) (map[string][]byte, error) {
 		if err := g.emit(files); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.model, err)
 		}
+	}
+	if only == "" {
+		actions, err := generateActions()
+		if err != nil {
+			return nil, err
+		}
+		files[actionsFile] = actions
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no package is called %q", only)

@@ -63,7 +63,7 @@ const newlineSetting = "set conformance: observed to accept it as AWS does"
 
 // document checks an auth policy; it gives the text that is stored, and what in it
 // is legal and probably not meant.
-func (s *Service) document(text string) (string, []policy.Warning, error) {
+func (s *Service) document(text string) (string, []policy.Finding, error) {
 	if strings.TrimSpace(text) == "" {
 		return "", nil, invalid("policy", "Policy must not be empty")
 	}
@@ -121,7 +121,7 @@ func (s *Service) PutAuthPolicy(ctx context.Context, in *wire.PutAuthPolicyReque
 	}
 	// The answer has no room for them; the first few tell what is going on.
 	for _, w := range warnings[:min(len(warnings), 10)] {
-		s.cfg.Log.WarnContext(ctx, "an auth policy may not do what it seems to", "resource", p.ARN, "statement", w.Statement, "sid", w.Sid, "code", w.Code, "warning", w.Message)
+		s.cfg.Log.WarnContext(ctx, "an auth policy may not do what it seems to", "resource", p.ARN, "statement", w.Statement, "sid", w.Sid, "code", w.Code, "warning", w.Message, "fix", w.Fix)
 	}
 	return &wire.PutAuthPolicyResponse{Policy: &text, State: p.state()}, nil
 }
