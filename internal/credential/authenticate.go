@@ -17,27 +17,30 @@ type Authenticator struct {
 	Verifier *sigv4.Verifier
 }
 
-// Authenticate verifies a request's signature. It returns the anonymous principal
-// and no Signature for a request that nobody signed; whoever signed wrongly is an
-// error and never anonymous. The error is a *sigv4.Error. The Signature is given
-// with an error too, as far as it could be parsed.
-func (a *Authenticator) Authenticate(snap *snapshot.Snapshot, r *inbound.Request, want sigv4.Expect) (*identity.Principal, *sigv4.Signature, error) {
-	s, err := sigv4.Parse(r)
-	if s == nil || err != nil {
-		return &identity.Principal{}, s, err
+// Authenticate verifies a request's signature, which it parses into s: the caller's,
+// so that a good signature costs no memory. It returns the anonymous principal and no
+// Signature for a request that nobody signed; whoever signed wrongly is an error and
+// never anonymous. The error is a *sigv4.Error. The Signature is given with an error
+// too, if it could be parsed.
+func (a *Authenticator) Authenticate(snap *snapshot.Snapshot, r *inbound.Request, s *sigv4.Signature, want sigv4.Expect) (*identity.Principal, *sigv4.Signature, error) {
+	if attempted, err := s.Parse(r); !attempted || err != nil {
+		return &anonymous, nil, err
 	}
 	principal, secret, lookup := a.find(snap, s, want.Now)
 	// The signature is checked whatever the look-up found, so that the time it
 	// takes tells nothing: a nil secret is an unknown key.
-	err = a.Verifier.Verify(r, s, secret, want)
+	err := a.Verifier.Verify(r, s, secret, want)
 	if lookup == sigv4.ErrExpiredToken && errors.Is(err, sigv4.ErrUnknownKey) {
 		err = lookup
 	}
 	if err != nil {
-		return &identity.Principal{}, s, err
+		return &anonymous, s, err
 	}
 	return principal, s, nil
 }
+
+// anonymous is the caller who did not sign. Principals are never changed.
+var anonymous identity.Principal
 
 func (a *Authenticator) find(snap *snapshot.Snapshot, s *sigv4.Signature, now time.Time) (*identity.Principal, sigv4.Secret, error) {
 	if s.SessionToken != "" {

@@ -148,7 +148,7 @@ func TestAuthenticate(t *testing.T) {
 				test.change(in)
 			}
 			a := &credential.Authenticator{Tokens: tokens, Verifier: sigv4.NewVerifier()}
-			p, s, err := a.Authenticate(snap, in, want)
+			p, s, err := a.Authenticate(snap, in, new(sigv4.Signature), want)
 			if (s == nil) != (test.id == "" || test.want == sigv4.Malformed) {
 				t.Errorf("signature %v", s)
 			}

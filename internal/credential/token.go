@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,10 +30,11 @@ var (
 // session, sealed; nothing is stored, so any server with the key ring opens the
 // token of any other.
 type Tokens struct {
-	ring  *KeyRing
-	free  sync.Pool // *[]byte, to hash tokens in without an allocation
-	mu    sync.RWMutex
-	known map[[sha256.Size]byte]*Session
+	ring *KeyRing
+	mu   sync.RWMutex
+	// known has what was opened before, by the text of the token. Only tokens that
+	// were made here can be opened, so nobody else fills it.
+	known map[string]*Session
 }
 
 // Session is what a token opens to. It is shared and must not be changed.
@@ -44,7 +46,7 @@ type Session struct {
 
 // NewTokens makes Tokens of a key ring.
 func NewTokens(ring *KeyRing) *Tokens {
-	return &Tokens{ring: ring, known: map[[sha256.Size]byte]*Session{}}
+	return &Tokens{ring: ring, known: map[string]*Session{}}
 }
 
 // claims is what a token holds.
@@ -117,9 +119,8 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 	if token == "" || len(token) > maxToken {
 		return nil, ErrInvalidToken
 	}
-	hash := t.hash(token)
 	t.mu.RLock()
-	s := t.known[hash]
+	s := t.known[token]
 	t.mu.RUnlock()
 	if s == nil {
 		var err error
@@ -130,7 +131,7 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 		if len(t.known) >= maxKnown {
 			clear(t.known)
 		}
-		t.known[hash] = s
+		t.known[strings.Clone(token)] = s
 		t.mu.Unlock()
 	}
 	if s.Principal.AccessKeyID != accessKeyID {
@@ -140,16 +141,6 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 		return nil, ErrExpiredToken
 	}
 	return s, nil
-}
-
-func (t *Tokens) hash(token string) [sha256.Size]byte {
-	b, ok := t.free.Get().(*[]byte)
-	if !ok {
-		b = new([]byte)
-	}
-	defer t.free.Put(b)
-	*b = append((*b)[:0], token...)
-	return sha256.Sum256(*b)
 }
 
 func (t *Tokens) open(token string) (*Session, error) {

@@ -33,7 +33,8 @@ type exchange struct {
 	snap *snapshot.Snapshot
 
 	principal     *identity.Principal
-	signature     *sigv4.Signature
+	signature     *sigv4.Signature // nil where nobody signed; else &signed
+	signed        sigv4.Signature
 	signatureErr  error
 	authenticated bool
 	decided       bool
@@ -214,7 +215,7 @@ func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
 		g.count(x)
 		return x.decision.Allowed
 	}
-	principal, signature, err := g.cfg.Authenticator.Authenticate(x.snap, x.In, sigv4.Expect{
+	principal, signature, err := g.cfg.Authenticator.Authenticate(x.snap, x.In, &x.signed, sigv4.Expect{
 		Service: SigningService, Region: x.Service.Region, Now: x.started, Skew: skew, DataPlane: true,
 	})
 	x.signature, x.signatureErr = signature, err

@@ -45,7 +45,7 @@ func (a *apiAuth) Authenticate(ctx context.Context, r *inbound.Request, body []b
 	if err != nil {
 		return awsapi.Caller{}, err
 	}
-	p, s, err := a.authenticator.Authenticate(snap, r, sigv4.Expect{Service: want.Service, Now: a.clock(), Skew: skew(want.Protocol), Body: body})
+	p, s, err := a.authenticator.Authenticate(snap, r, new(sigv4.Signature), sigv4.Expect{Service: want.Service, Now: a.clock(), Skew: skew(want.Protocol), Body: body})
 	var bad *sigv4.Error
 	switch {
 	case errors.As(err, &bad):

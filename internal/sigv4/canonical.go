@@ -25,20 +25,24 @@ const (
 // there the form of one path is the other form of another, and two paths would
 // share a signature. Only spellings of the same path still do: "/a:b", "/a%3Ab".
 func pathForms(path string, dataPlane bool) [2]pathForm {
-	if !dataPlane || strings.Contains(path, "%25") || plain(path) {
+	if !dataPlane || plain(path) || strings.Contains(path, "%25") {
 		return [2]pathForm{normalDouble}
 	}
 	return [2]pathForm{normalDouble, rawSingle}
 }
 
-// plain tells whether both forms of a path are the same.
+// plain tells whether a path is the same in both forms: nothing in it is encoded, and
+// it has no empty segments nor dots.
 func plain(path string) bool {
+	last := byte(0)
 	for i := range len(path) {
-		if !unreserved(path[i]) && path[i] != '/' {
+		c := path[i]
+		if !unreserved(c) && c != '/' || last == '/' && (c == '/' || c == '.') {
 			return false
 		}
+		last = c
 	}
-	return normal(path)
+	return true
 }
 
 // hostForms lists the values of the host header that are tried: as received, and
@@ -146,8 +150,8 @@ func (v *Verifier) StringToSign(r *inbound.Request, s *Signature, want Expect) s
 // appendValue writes a header's value: trimmed, runs of spaces and tabs as one
 // space.
 func appendValue(b []byte, value string) []byte {
-	value = strings.Trim(value, " \t")
-	if !strings.Contains(value, "  ") && !strings.Contains(value, "\t") {
+	value = trim(value)
+	if strings.IndexByte(value, '\t') < 0 && (strings.IndexByte(value, ' ') < 0 || !strings.Contains(value, "  ")) {
 		return append(b, value...)
 	}
 	space := false
@@ -169,7 +173,7 @@ func appendPath(b []byte, path string, form pathForm) []byte {
 	if path == "" {
 		path = "/"
 	}
-	if form == rawSingle {
+	if form == rawSingle || plain(path) {
 		return append(b, path...)
 	}
 	if !normal(path) {
@@ -216,9 +220,14 @@ func normalize(path string) string {
 	return out
 }
 
-func unreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
-}
+func unreserved(c byte) bool { return isUnreserved[c] }
+
+var isUnreserved = func() (is [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~") {
+		is[c] = true
+	}
+	return is
+}()
 
 const upperHex = "0123456789ABCDEF"
 
@@ -248,11 +257,11 @@ func (x *scratch) appendQuery(b []byte, query string, presigned bool) []byte {
 	x.kv = x.kv[:0]
 	for rest := query; rest != ""; {
 		var part string
-		part, rest, _ = strings.Cut(rest, "&")
+		part, rest, _ = cut(rest, '&')
 		if part == "" {
 			continue
 		}
-		name, value, _ := strings.Cut(part, "=")
+		name, value, _ := cut(part, '=')
 		if presigned && name == "X-Amz-Signature" {
 			continue
 		}

@@ -67,7 +67,7 @@ func attemptsPresign(query string) bool {
 	return false
 }
 
-func parsePresigned(query string) (*Signature, error) {
+func (s *Signature) parsePresigned(query string) error {
 	var values [len(presignParams)]string
 	var has [len(presignParams)]bool
 	for part := range strings.SplitSeq(query, "&") {
@@ -80,14 +80,14 @@ func parsePresigned(query string) (*Signature, error) {
 		// Escapes in a name do not change what is signed: without this, whoever holds
 		// a presigned request could hide its X-Amz-Expires.
 		if raw != name {
-			return nil, failf(Malformed, "the name of the query parameter %s must be written without escapes.", name)
+			return failf(Malformed, "the name of the query parameter %s must be written without escapes.", name)
 		}
 		if has[n] {
-			return nil, failf(Malformed, "the query parameter %s is there twice.", name)
+			return failf(Malformed, "the query parameter %s is there twice.", name)
 		}
 		decoded, err := url.QueryUnescape(value)
 		if err != nil {
-			return nil, failf(Malformed, "the query parameter %s is not percent-encoded correctly.", name)
+			return failf(Malformed, "the query parameter %s is not percent-encoded correctly.", name)
 		}
 		has[n], values[n] = true, decoded
 	}
@@ -98,25 +98,24 @@ func parsePresigned(query string) (*Signature, error) {
 		}
 	}
 	if missing.Len() > 0 {
-		return nil, failf(Malformed, "%s", strings.TrimSpace(missing.String()))
+		return failf(Malformed, "%s", strings.TrimSpace(missing.String()))
 	}
 	if err := checkAlgorithm(values[paramAlgorithm]); err != nil {
-		return nil, err
+		return err
 	}
-	s := &Signature{
-		Presigned: true, Algorithm: values[paramAlgorithm], Signature: values[paramSignature],
-		signedList: values[paramSignedHeaders], SessionToken: values[paramToken], timeText: values[paramDate],
-	}
+	s.Presigned, s.Algorithm, s.Signature = true, values[paramAlgorithm], values[paramSignature]
+	s.credential, s.signedList, s.SessionToken = values[paramCredential], values[paramSignedHeaders], values[paramToken]
+	s.timeText = values[paramDate]
 	var err error
 	if s.Time, err = parseTime(s.timeText); err != nil {
-		return nil, err
+		return err
 	}
 	if has[paramExpires] {
 		if s.Expires, err = parseExpires(values[paramExpires]); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, s.finish(values[paramCredential])
+	return s.finish()
 }
 
 // maxExpires is a week. Source: Amazon S3 API Reference, "Authenticating requests:

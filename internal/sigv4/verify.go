@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"hash"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,18 +41,17 @@ type Expect struct {
 // Verifier verifies signatures. It keeps derived signing keys, and the scratch
 // space that makes a verification allocate nothing.
 type Verifier struct {
-	mu   sync.RWMutex
-	keys map[keyID]*signingKey
+	mu sync.RWMutex
+	// keys has derived keys by what they are derived from but for the secret: the
+	// credential, which is the access key id and the scope.
+	keys map[string]*signingKey
 	free sync.Pool // *scratch
 }
-
-// keyID is what a signing key is derived from, but for the secret.
-type keyID struct{ accessKeyID, date, region, service string }
 
 // signingKey is a derived key. Its hashes are kept because an HMAC that was used
 // once restarts without hashing the key again, which saves a third of the work.
 type signingKey struct {
-	secret [sha256.Size]byte // hash of the secret that the key was derived from
+	secret Secret // that the key was derived from
 	key    []byte
 	free   sync.Pool // hash.Hash
 }
@@ -61,13 +61,12 @@ type signingKey struct {
 const maxKeys = 20000
 
 // NewVerifier makes a Verifier.
-func NewVerifier() *Verifier { return &Verifier{keys: map[keyID]*signingKey{}} }
+func NewVerifier() *Verifier { return &Verifier{keys: map[string]*signingKey{}} }
 
 type scratch struct {
 	hash hash.Hash
 	buf  []byte
 	sum  [sha256.Size]byte
-	hex  [2 * sha256.Size]byte
 	kv   []pair
 }
 
@@ -113,7 +112,7 @@ func (v *Verifier) Verify(r *inbound.Request, s *Signature, secret Secret, want 
 			x.canonical(r, s, form, host, payload)
 			x.sign(s, key)
 			// Each form is a whole comparison; which of them fits is no secret.
-			if subtle.ConstantTimeCompare(x.hex[:], []byte(s.Signature)) == 1 {
+			if subtle.ConstantTimeCompare(x.sum[:], s.sum[:]) == 1 {
 				ok = true
 			}
 			if ok {
@@ -168,7 +167,7 @@ func (s *Signature) check(r *inbound.Request, want Expect) error {
 	}
 	for i := range r.Headers {
 		name := r.Headers[i].Name
-		if strings.HasPrefix(name, "x-amz-") && !s.Signs(name) && mustBeSigned(name, want) {
+		if strings.HasPrefix(name, "x-amz-") && mustBeSigned(name, want) && !s.Signs(name) {
 			return failf(UnsignedHeader, "There were headers present in the request which were not signed: '%.64s'.", name)
 		}
 	}
@@ -290,24 +289,22 @@ const dummySecret = "0000000000000000000000000000000000000000"
 // one entry a scope: names that a forger makes up neither fill the cache nor take
 // longer than a key in use.
 func (v *Verifier) signingKey(s *Signature, secret Secret) *signingKey {
-	id := keyID{s.AccessKeyID, s.Date, s.Region, s.Service}
+	id := s.credential
 	if len(secret) == 0 {
-		id.accessKeyID, secret = "", Secret(dummySecret)
+		id, secret = s.credential[len(s.AccessKeyID):], Secret(dummySecret)
 	}
 	v.mu.RLock()
 	k := v.keys[id]
 	v.mu.RUnlock()
-	digest := sha256.Sum256(secret)
-	if k != nil && subtle.ConstantTimeCompare(k.secret[:], digest[:]) == 1 {
+	if k != nil && subtle.ConstantTimeCompare(k.secret, secret) == 1 {
 		return k
 	}
-	k = &signingKey{secret: digest, key: deriveKey(secret, s.Date, s.Region, s.Service)}
+	k = &signingKey{secret: slices.Clone(secret), key: deriveKey(secret, s.Date, s.Region, s.Service)}
 	v.mu.Lock()
 	if len(v.keys) >= maxKeys {
 		clear(v.keys)
 	}
-	// The strings of a Signature are parts of the request's headers: keep copies.
-	v.keys[keyID{strings.Clone(id.accessKeyID), strings.Clone(id.date), strings.Clone(id.region), strings.Clone(id.service)}] = k
+	v.keys[strings.Clone(id)] = k // It is a part of the request's header: keep a copy.
 	v.mu.Unlock()
 	return k
 }
@@ -337,7 +334,7 @@ func (x *scratch) toSign(s *Signature) {
 	x.buf = hex.AppendEncode(b, sum)
 }
 
-// sign turns the canonical request in x.buf into the signature in x.hex.
+// sign turns the canonical request in x.buf into the signature in x.sum.
 func (x *scratch) sign(s *Signature, k *signingKey) {
 	x.toSign(s)
 	h, ok := k.free.Get().(hash.Hash)
@@ -346,7 +343,6 @@ func (x *scratch) sign(s *Signature, k *signingKey) {
 	}
 	h.Reset()
 	h.Write(x.buf)
-	sum := h.Sum(x.sum[:0])
+	h.Sum(x.sum[:0])
 	k.free.Put(h)
-	hex.Encode(x.hex[:], sum)
 }

@@ -105,7 +105,7 @@ func (s *Server) authenticate(ctx context.Context, snap *snapshot.Snapshot, meth
 	if r.Count("authorization") == 0 {
 		return &caller{principal: &identity.Principal{}, request: r}, nil
 	}
-	principal, signature, err := s.cfg.Authenticator.Authenticate(snap, r, sigv4.Expect{
+	principal, signature, err := s.cfg.Authenticator.Authenticate(snap, r, new(sigv4.Signature), sigv4.Expect{
 		Service: model.MeshService, Now: s.cfg.Clock(), Skew: skew, Stream: true, Hosts: s.cfg.Hostnames,
 	})
 	var bad *sigv4.Error
