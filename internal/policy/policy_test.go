@@ -74,6 +74,10 @@ func compile(t fataler, kind policy.Kind, text string) *policy.Compiled {
 	return c
 }
 
+func documentOf(statements []string) string {
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+}
+
 // TestRules runs the cases of testdata: each file is a rule of AWS's, with its
 // source in the comment, a policy and requests.
 func TestRules(t *testing.T) {

@@ -2,92 +2,252 @@ package policy_test
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/policy/policytest"
+	"github.com/latchwork/latchwork/internal/policy/reference"
 )
 
-// Generators of the properties.
-
-var (
-	someActions   = []string{"*", "vpc-lattice-svcs:Invoke", "vpc-lattice-svcs:Con*", "vpc-lattice-svcs:*"}
-	someResources = []string{"*", "*/rates", "arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-1/*", "*/??tes"}
-	somePrincipal = []string{`"*"`, `{"AWS":"123456789012"}`, `{"AWS":"arn:aws:iam::123456789012:role/rates-client"}`, `{"AWS":"arn:aws:iam::123456789012:user/alice"}`}
-	someCondition = []string{
-		`{}`, `{"StringEquals":{"vpc-lattice-svcs:RequestMethod":"GET"}}`, `{"StringNotEquals":{"vpc-lattice-svcs:RequestHeader/x":"a"}}`,
-		`{"ForAnyValue:StringLike":{"vpc-lattice-svcs:RequestQueryString/q":["b*","c"]}}`, `{"Null":{"vpc-lattice-svcs:RequestHeader/x":"true"}}`,
-		`{"NumericLessThan":{"vpc-lattice-svcs:Port":"100"}}`, `{"ForAllValues:StringEquals":{"aws:PrincipalOrgPaths":"o-1/"}}`,
-		`{"StringEqualsIfExists":{"vpc-lattice-svcs:RequestHeader/x":"A"},"Bool":{"aws:SecureTransport":"false"}}`,
+// policies calls holds for random policies.
+func policies(t *testing.T, holds func(*policytest.Maker, *policy.Compiled) error) {
+	t.Helper()
+	t.Parallel()
+	seed, number := rand.Uint64(), uint64(2000)
+	if testing.Short() {
+		number /= 10
 	}
-)
+	for n := range number {
+		m := policytest.NewMaker(seed, n)
+		c, err := written(m.Document(policytest.Kinds[n%uint64(len(policytest.Kinds))]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := holds(m, c); err != nil {
+			t.Fatalf("seed %d, policy %d: %v\n%s", seed, n, err, c.Document().Text)
+		}
+	}
+}
 
-func anyStatement(effect string) *rapid.Generator[string] {
-	return rapid.Custom(func(t *rapid.T) string {
-		return fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":%q,"Resource":%q,"Condition":%s}`, effect,
-			rapid.SampledFrom(somePrincipal).Draw(t, "principal"), rapid.SampledFrom(someActions).Draw(t, "action"),
-			rapid.SampledFrom(someResources).Draw(t, "resource"), rapid.SampledFrom(someCondition).Draw(t, "condition"))
+// written is a document after it was written, read and compiled.
+func written(d *policy.Document) (*policy.Compiled, error) {
+	parsed, err := policytest.Parsed(d)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Compile(parsed)
+}
+
+// change compares what random policies say with what they say when their statements are
+// changed.
+func change(t *testing.T, with func(*policytest.Maker, *policy.Document) []policy.Statement, holds func(before, after policy.Match) bool) {
+	t.Helper()
+	policies(t, func(m *policytest.Maker, c *policy.Compiled) error {
+		d := *c.Document()
+		if d.Statements = with(m, c.Document()); len(d.Statements) == 0 {
+			return nil
+		}
+		other, err := written(&d)
+		if err != nil {
+			return err
+		}
+		for range 8 {
+			r, _ := m.Request(c.Document())
+			before, after := c.Match(policytest.Query(&r)), other.Match(policytest.Query(&r))
+			if !holds(before, after) {
+				return fmt.Errorf("%+v became %+v with\n%s\n%s", before, after, policytest.Text(&d), asked(&r))
+			}
+		}
+		return nil
 	})
 }
 
-func anyRequest(t *rapid.T) *policy.Request {
-	keys := policy.MapKeys{}
-	for name, values := range map[string][]string{
-		"vpc-lattice-svcs:RequestMethod": {"GET", "POST"}, "vpc-lattice-svcs:RequestHeader/x": {"a", "A", ""},
-		"vpc-lattice-svcs:RequestQueryString/q": {"bb", "c", "d"}, "vpc-lattice-svcs:Port": {"80", "443", "x"},
-		"aws:PrincipalOrgPaths": {"o-1/", "o-2/"}, "aws:SecureTransport": {"true", "false"},
+func asked(r *reference.Request) string {
+	return fmt.Sprintf("%s on %q by %+v, boundary %t\nkeys %q", r.Action, r.Resource, *r.Principal, r.Boundary, r.Keys)
+}
+
+// same tells whether two policies say the same, by whichever statement.
+func same(before, after policy.Match) bool {
+	return after.Verdict == before.Verdict && after.Grade == before.Grade
+}
+
+// TestMoreDenies: a deny that is added, wherever it stands, allows nothing.
+func TestMoreDenies(t *testing.T) {
+	change(t, func(m *policytest.Maker, d *policy.Document) []policy.Statement {
+		return slices.Insert(slices.Clone(d.Statements), m.IntN(len(d.Statements)+1), m.Statement(d, false))
+	}, func(before, after policy.Match) bool { return after.Verdict == policy.ExplicitDeny || same(before, after) })
+}
+
+// TestFewerAllows: an allow that is taken away allows nothing.
+func TestFewerAllows(t *testing.T) {
+	change(t, func(m *policytest.Maker, d *policy.Document) []policy.Statement {
+		at := m.IntN(len(d.Statements))
+		if !d.Statements[at].Allow {
+			return nil
+		}
+		return slices.Delete(slices.Clone(d.Statements), at, at+1)
+	}, func(before, after policy.Match) bool {
+		return same(before, after) || before.Verdict == policy.Allow && (after.Verdict == policy.NoMatch || after.Grade < before.Grade)
+	})
+}
+
+// TestOrder: no order matters, of statements, entries, operators or values.
+func TestOrder(t *testing.T) {
+	change(t, func(m *policytest.Maker, d *policy.Document) []policy.Statement {
+		out := shuffled(m, d.Statements)
+		for i := range out {
+			s := &out[i]
+			for _, texts := range []*[]policy.Text{&s.Actions, &s.NotActions, &s.Resources, &s.NotResources} {
+				*texts = shuffled(m, *texts)
+			}
+			s.Conditions = shuffled(m, s.Conditions)
+			for j := range s.Conditions {
+				s.Conditions[j].Values = shuffled(m, s.Conditions[j].Values)
+			}
+			// In a text those of one operator stand together.
+			slices.SortStableFunc(s.Conditions, func(a, b policy.ConditionEntry) int { return strings.Compare(b.Operator, a.Operator) })
+		}
+		return out
+	}, same)
+}
+
+func shuffled[T any](m *policytest.Maker, list []T) []T {
+	out := slices.Clone(list)
+	m.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// TestApart: a statement says what statements for each of its actions, resources and
+// principals say.
+func TestApart(t *testing.T) {
+	change(t, func(_ *policytest.Maker, d *policy.Document) []policy.Statement {
+		if len(d.Statements) > 20 {
+			return nil
+		}
+		out := apart(d.Statements, func(s *policy.Statement) *[]policy.Text { return &s.Actions })
+		out = apart(out, func(s *policy.Statement) *[]policy.Text { return &s.Resources })
+		return apart(out, func(s *policy.Statement) *[]policy.PrincipalEntry { return &s.Principals })
+	}, same)
+}
+
+// apart makes a statement for each entry of an element.
+func apart[T any](list []policy.Statement, element func(*policy.Statement) *[]T) []policy.Statement {
+	var out []policy.Statement
+	for _, s := range list {
+		entries := *element(&s)
+		if len(entries) == 0 {
+			out = append(out, s)
+		}
+		for _, e := range entries {
+			*element(&s) = []T{e}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// TestWiderResources: an Allow for every resource denies nothing that it allowed for
+// some.
+func TestWiderResources(t *testing.T) {
+	change(t, func(_ *policytest.Maker, d *policy.Document) []policy.Statement {
+		if d.Kind == policy.Trust {
+			return nil
+		}
+		out := slices.Clone(d.Statements)
+		for i := range out {
+			if s := &out[i]; s.Allow {
+				s.Resources, s.NotResources = []policy.Text{{Text: "*"}}, nil
+			}
+		}
+		return out
+	}, func(before, after policy.Match) bool {
+		return same(before, after) || after.Verdict == policy.Allow && (before.Verdict == policy.NoMatch || after.Grade > before.Grade)
+	})
+}
+
+// TestOtherKeys: a key that a policy does not name changes nothing.
+func TestOtherKeys(t *testing.T) {
+	policies(t, func(m *policytest.Maker, c *policy.Compiled) error {
+		for range 8 {
+			r, _ := m.Request(c.Document())
+			before := c.Match(policytest.Query(&r))
+			r.Keys = maps.Clone(r.Keys)
+			maps.Copy(r.Keys, map[string][]string{"aws:SourceVpc": {""}, "aws:TagKeysOf": {"a", "b"}, "vpc-lattice-svcs:RequestQueryString/q": {"b"}})
+			if after := c.Match(policytest.Query(&r)); after != before {
+				return fmt.Errorf("with keys of no concern %+v became %+v\n%s", before, after, asked(&r))
+			}
+		}
+		return nil
+	})
+}
+
+// TestCompileAgain: the same text is the same policy.
+func TestCompileAgain(t *testing.T) {
+	policies(t, func(m *policytest.Maker, c *policy.Compiled) error {
+		d := c.Document()
+		again, err := policy.Parse(d.Kind, d.Text)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(again, d) {
+			return fmt.Errorf("parsed again it is %+v", again)
+		}
+		other, err := policy.Compile(again)
+		if err != nil {
+			return err
+		}
+		for range 8 {
+			r, _ := m.Request(d)
+			if before, after := c.Match(policytest.Query(&r)), other.Match(policytest.Query(&r)); after != before {
+				return fmt.Errorf("compiled again it says %+v, before %+v\n%s", after, before, asked(&r))
+			}
+		}
+		return nil
+	})
+}
+
+// TestAbsentIsNotEmpty: of every operator that tells them apart, a key that is absent and
+// one that is empty are two things; none tells an empty one from an absent one that asks
+// for something.
+func TestAbsentIsNotEmpty(t *testing.T) {
+	says := func(operator, operand string, keys policy.MapKeys) bool {
+		c := compile(t, policy.Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"`+operator+`":{"my:key":"`+operand+`"}}}}`)
+		return c.Match(&policy.Request{Principal: principals["user"], Action: "a:b", Resource: "*", Keys: keys}).Verdict == policy.Allow
+	}
+	absent, empty := policy.MapKeys{}, policy.MapKeys{"my:key": {""}}
+	for _, test := range []struct {
+		operator, operand string
+		absent, empty     bool
+	}{
+		{"StringEquals", "", false, true},
+		{"StringEquals", "${my:absent, ''}", false, true},
+		{"StringEquals", "${my:key}", false, true},
+		{"StringNotEquals", "", true, false},
+		{"StringNotEquals", "${my:key}", true, false},
+		{"StringEqualsIfExists", "a", true, false},
+		{"StringEqualsIgnoreCase", "", false, true},
+		{"StringLike", "*", false, true},
+		{"StringNotLike", "*", true, false},
+		{"NumericEqualsIfExists", "0", true, false},
+		{"NumericNotEquals", "0", true, false},
+		{"DateLessThanIfExists", "2026-01-01", true, false},
+		{"Bool", "false", false, true},
+		{"BinaryEquals", "", false, true},
+		{"NotIpAddress", "10.0.0.0/8", true, false},
+		{"ArnNotLike", "arn:aws:iam::1:role/a", true, false},
+		// An empty text is no value to these.
+		{"Null", "true", true, true},
+		{"Null", "false", false, false},
+		{"ForAllValues:StringEquals", "a", true, true},
+		{"ForAnyValue:StringEquals", "", false, false},
 	} {
-		if drawn := rapid.SliceOfN(rapid.SampledFrom(values), 0, 3).Draw(t, name); len(drawn) > 0 {
-			keys.Set(name, drawn...)
+		if a, e := says(test.operator, test.operand, absent), says(test.operator, test.operand, empty); a != test.absent || e != test.empty {
+			t.Errorf("%s %q: %t of an absent key and %t of an empty one, want %t and %t", test.operator, test.operand, a, e, test.absent, test.empty)
 		}
 	}
-	return &policy.Request{
-		Principal: principals[rapid.SampledFrom([]string{"anonymous", "user", "session", "stranger"}).Draw(t, "caller")],
-		Action:    rapid.SampledFrom([]string{"vpc-lattice-svcs:Invoke", "vpc-lattice-svcs:Connect"}).Draw(t, "action"),
-		Resource:  rapid.SampledFrom([]string{"arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-1/rates", "arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-2/x"}).Draw(t, "resource"),
-		Keys:      keys,
-	}
-}
-
-func documentOf(statements []string) string {
-	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
-}
-
-func TestProperties(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		statements := append(rapid.SliceOfN(anyStatement("Allow"), 1, 4).Draw(rt, "allows"), rapid.SliceOfN(anyStatement("Deny"), 0, 2).Draw(rt, "denies")...)
-		r := anyRequest(rt)
-		c := compile(t, policy.AuthPolicy, documentOf(statements))
-		m := c.Match(r)
-		more := compile(t, policy.AuthPolicy, documentOf(append(slices.Clone(statements), anyStatement("Deny").Draw(rt, "another deny"))))
-		if got := more.Match(r).Verdict; got == policy.Allow && m.Verdict != policy.Allow {
-			rt.Fatalf("a deny that was added turned %s into allow", m.Verdict)
-		}
-		fewer := slices.Clone(statements)
-		fewer = slices.Delete(fewer, 0, 1) // An allow, which comes first.
-		if len(fewer) > 0 {
-			if got := compile(t, policy.AuthPolicy, documentOf(fewer)).Match(r).Verdict; got == policy.Allow && m.Verdict != policy.Allow {
-				rt.Fatalf("an allow that was removed turned %s into allow", m.Verdict)
-			}
-		}
-		turned := slices.Clone(statements)
-		slices.Reverse(turned)
-		if got := compile(t, policy.AuthPolicy, documentOf(turned)).Match(r).Verdict; got != m.Verdict {
-			rt.Fatalf("in another order %s, before %s", got, m.Verdict)
-		}
-		want := policy.NoMatch
-		for _, s := range c.Explain(r) {
-			if s.Matched && s.Effect == "Deny" {
-				want = policy.ExplicitDeny
-			} else if s.Matched && want == policy.NoMatch {
-				want = policy.Allow
-			}
-		}
-		if want != m.Verdict {
-			rt.Fatalf("explained %s, decided %s", want, m.Verdict)
-		}
-	})
 }

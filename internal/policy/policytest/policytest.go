@@ -44,39 +44,48 @@ func (m *Maker) Document(kind policy.Kind) *policy.Document {
 	if Named(kind) && m.chance(12) {
 		d.Version = pick(m, "", "2008-10-17")
 	}
-	n := 1 + m.IntN(4)
+	n, long := 1+m.IntN(4), style{}
 	switch {
 	case m.chance(1):
-		n = 100 + m.IntN(60)
+		n, long = 100+m.IntN(60), style{m.chance(50), m.chance(50), m.chance(50)}
 	case m.chance(20):
 		n = 5 + m.IntN(8)
 	}
 	for i := range n {
-		s := m.statement(d, n)
+		// The more statements, the fewer of them deny, or nothing would be allowed.
+		s := m.statement(d, !m.chance(80/(n+2)), long)
 		s.Index = i
 		d.Statements = append(d.Statements, s)
 	}
 	return d
 }
 
-func (m *Maker) statement(d *policy.Document, of int) policy.Statement {
-	// The more statements, the fewer of them deny, or nothing would be allowed.
-	s := policy.Statement{Allow: !m.chance(80 / (of + 2))}
+// style says of a long document what nearly each of its statements has for itself, and
+// so can be found by.
+type style struct{ callers, actions, resources bool }
+
+// Statement makes one more statement for a document.
+func (m *Maker) Statement(d *policy.Document, allow bool) policy.Statement {
+	return m.statement(d, allow, style{})
+}
+
+func (m *Maker) statement(d *policy.Document, allow bool, long style) policy.Statement {
+	s := policy.Statement{Allow: allow}
 	if Named(d.Kind) {
-		entries := m.principals(d.Kind, of)
+		entries := m.principals(d.Kind, long.callers)
 		if !s.Allow && m.chance(25) {
 			s.NotPrincipals = entries
 		} else {
 			s.Principals = entries
 		}
 	}
-	if actions := texts(m.some(of, m.action(d.Kind))); d.Kind != policy.Trust && m.chance(8) {
+	if actions := texts(m.some(func() string { return m.action(d.Kind, long.actions) })); d.Kind != policy.Trust && m.chance(8) {
 		s.NotActions = actions
 	} else {
 		s.Actions = actions
 	}
 	if d.Kind != policy.Trust {
-		if resources := texts(m.some(of, func(many bool) string { return m.resource(d.Kind, many) })); m.chance(10) {
+		if resources := texts(m.some(func() string { return m.resource(d.Kind, long.resources) })); m.chance(10) {
 			s.NotResources = resources
 		} else {
 			s.Resources = resources
@@ -111,14 +120,14 @@ func (m *Maker) conditionCount(allow bool) int {
 }
 
 // some calls one a few times, and now and then many.
-func (m *Maker) some(of int, one func(many bool) string) []string {
+func (m *Maker) some(one func() string) []string {
 	n := pick(m, 1, 1, 1, 2, 3)
 	if m.chance(1) {
 		n = 10 + m.IntN(10)
 	}
 	out := make([]string, n)
 	for i := range out {
-		out[i] = one(of > 12)
+		out[i] = one()
 	}
 	return out
 }
@@ -131,25 +140,23 @@ func texts(list []string) []policy.Text {
 	return out
 }
 
-func (m *Maker) action(kind policy.Kind) func(many bool) string {
-	return func(many bool) string {
-		switch kind {
-		case policy.AuthPolicy:
-			return pick(m, "*", "vpc-lattice-svcs:*", "vpc-lattice-svcs:Invoke", "vpc-lattice-svcs:Invoke", "VPC-Lattice-SVCS:invoke",
-				"vpc-lattice-svcs:Conn*", "vpc-lattice-svcs:?nvoke", "vpc-lattice-svcs:I*v*", "vpc-lattice-svcs:Invoke ")
-		case policy.Trust:
-			return pick(m, "*", "sts:*", "sts:AssumeRole", "sts:AssumeRole", "STS:assumerole", "sts:AssumeRoleWithWebIdentity", "sts:TagSession")
-		}
-		if many && m.chance(70) {
-			return fmt.Sprintf("%s%d:%s%d", pick(m, "svc", "Svc"), m.IntN(12), pick(m, "Get", "Put*", "L?st"), m.IntN(5))
-		}
-		return pick(m, "*", "*:*", "s3:*", "s3:GetObject", "s3:GetObject", "S3:getobject", "s3:Get*", "s3:?etObject", "s3:*Object", "s3:G*t*",
-			"*:GetObject", "ec2:RunInstances", "ec2:*", "iam:Pass*", "s3-outposts:GetObject", "s3:a,s3:b", "s3: GetObject", "vpc-lattice-svcs:Invoke")
+func (m *Maker) action(kind policy.Kind, many bool) string {
+	switch kind {
+	case policy.AuthPolicy:
+		return pick(m, "*", "vpc-lattice-svcs:*", "vpc-lattice-svcs:Invoke", "vpc-lattice-svcs:Invoke", "VPC-Lattice-SVCS:invoke",
+			"vpc-lattice-svcs:Conn*", "vpc-lattice-svcs:?nvoke", "vpc-lattice-svcs:I*v*", "vpc-lattice-svcs:Invoke ")
+	case policy.Trust:
+		return pick(m, "*", "sts:*", "sts:AssumeRole", "sts:AssumeRole", "STS:assumerole", "sts:AssumeRoleWithWebIdentity", "sts:TagSession")
 	}
+	if many && m.chance(95) {
+		return fmt.Sprintf("%s%d:%s%d", pick(m, "svc", "Svc"), m.IntN(12), pick(m, "Get", "Put*", "L?st"), m.IntN(5))
+	}
+	return pick(m, "*", "*:*", "s3:*", "s3:GetObject", "s3:GetObject", "S3:getobject", "s3:Get*", "s3:?etObject", "s3:*Object", "s3:G*t*",
+		"*:GetObject", "ec2:RunInstances", "ec2:*", "iam:Pass*", "s3-outposts:GetObject", "s3:a,s3:b", "s3: GetObject", "vpc-lattice-svcs:Invoke")
 }
 
 func (m *Maker) resource(kind policy.Kind, many bool) string {
-	if m.chance(20) {
+	if m.chance(20) && (!many || m.chance(10)) {
 		return "*"
 	}
 	if kind == policy.AuthPolicy {
@@ -160,7 +167,7 @@ func (m *Maker) resource(kind policy.Kind, many bool) string {
 		return pick(m, "arn:aws:s3", "arn:aws:sqs:*", "arn:aws:*", "arn:aws:s3:::*", "arn:aws:sqs:us-*", "arn:*:sqs:*", "arn:aws:vpc-lattice:*:*")
 	case kind == policy.Resource && m.chance(8):
 		return pick(m, "arn:aws", "arn:*", "x", "x*", "", "arn:a?s:s3:us-?:*", "arn:aws::::b", "arn:aws:s3::b*")
-	case many && m.chance(70):
+	case many && m.chance(95):
 		return fmt.Sprintf("arn:aws:s3:::bucket-%d/%s", m.IntN(30), m.path())
 	}
 	service, region := pick(m, "s3", "s3", "s3", "*", "s?", "vpc-lattice"), ""
@@ -175,7 +182,7 @@ func (m *Maker) authResource(many bool) string {
 	switch {
 	case m.chance(20):
 		return pick(m, "*/rates", "*/*", "*/??tes", "*es", "arn:*", "arn:aws:vpc-lattice:*", "arn:aws:vpc-lattice", "*/${aws:username}", "**/r*")
-	case many && m.chance(70):
+	case many && m.chance(95):
 		return fmt.Sprintf("arn:aws:vpc-lattice:us-west-2:%s:service/svc-%d/%s", own, m.IntN(30), m.path())
 	}
 	return "arn:aws:vpc-lattice:" + pick(m, "us-west-2", "*", "us-?*-2") + ":" + pick(m, own, own, "*", "1234567890", "${aws:PrincipalAccount}") +

@@ -61,9 +61,9 @@ func vouched(provider string) *identity.Principal {
 }
 
 // principals makes the entries of Principal or NotPrincipal, those of a type together.
-func (m *Maker) principals(kind policy.Kind, of int) []policy.PrincipalEntry {
+func (m *Maker) principals(kind policy.Kind, many bool) []policy.PrincipalEntry {
 	switch {
-	case m.chance(25):
+	case m.chance(25) && (!many || m.chance(10)):
 		return []policy.PrincipalEntry{{Type: "*", Text: policy.Text{Text: "*"}, Bare: true}}
 	case kind == policy.AuthPolicy && m.chance(3):
 		return []policy.PrincipalEntry{{Type: "AWS", Text: policy.Text{Text: pick(m, own, other)}, Bare: true}}
@@ -78,7 +78,7 @@ func (m *Maker) principals(kind policy.Kind, of int) []policy.PrincipalEntry {
 	}
 	for range n {
 		switch {
-		case of > 12 && m.chance(60):
+		case many && m.chance(90):
 			add("AWS", fmt.Sprintf("arn:aws:iam::%s:role/r-%d", own, m.IntN(60)))
 		case m.chance(4):
 			add("AWS", "*")

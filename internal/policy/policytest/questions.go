@@ -92,13 +92,13 @@ func (m *Maker) wide(kind policy.Kind) *policy.Document {
 	if Named(kind) {
 		all.Principals = []policy.PrincipalEntry{{Type: "*", Text: policy.Text{Text: "*"}}}
 		if m.chance(30) {
-			all.Principals = m.principals(kind, 1)
+			all.Principals = m.principals(kind, false)
 		}
 	}
 	d.Statements = append(d.Statements, all)
 	if m.chance(25) {
-		deny := m.statement(d, 1)
-		deny.Allow, deny.Index = false, 1
+		deny := m.Statement(d, false)
+		deny.Index = 1
 		d.Statements = append(d.Statements, deny)
 	}
 	return d
