@@ -344,6 +344,7 @@ func TestGeneral(t *testing.T) {
 		{"an AWS service of a trust policy", &identity.Principal{Kind: identity.Service, Account: own, Name: "ec2.amazonaws.com", ARN: "ec2.amazonaws.com"}, "sts:AssumeRole", own, trust(own, "trusts-nobody"), true, ""},
 		{"an AWS service has no account", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "sts:AssumeRole", own, trust(own, "trusts-nobody"), true, ""},
 		{"an AWS service without a policy for it", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "s3:GetObject", own, nil, false, "because no resource-based policy allows the s3:GetObject action"},
+		{"an AWS service where nobody asked has an account", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "s3:GetObject", "", nil, false, "because no resource-based policy allows the s3:GetObject action"},
 		{"a web identity of a trust policy", webIdentity(), "sts:AssumeRoleWithWebIdentity", own, trust(own, "trusts-provider"), true, ""},
 		{"a web identity of another provider", webIdentity(), "sts:AssumeRoleWithWebIdentity", other, trust(other, "trusts-provider"), true, "because no role trust policy allows the sts:AssumeRoleWithWebIdentity action"},
 		{"a web identity by another way", webIdentity(), "sts:AssumeRole", own, trust(own, "trusts-provider"), true, "because no role trust policy allows the sts:AssumeRole action"},

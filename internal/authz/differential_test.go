@@ -15,7 +15,7 @@ import (
 	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/policy"
-	"github.com/latchwork/latchwork/internal/policy/policytest"
+	"github.com/latchwork/latchwork/internal/policy/random"
 	"github.com/latchwork/latchwork/internal/policy/reference"
 	"github.com/latchwork/latchwork/internal/snapshot"
 )
@@ -95,7 +95,7 @@ func TestDifferential(t *testing.T) {
 
 // differential asks about the nth policies of a seed.
 func differential(seed, n uint64, count map[string]int) error {
-	m := policytest.NewMaker(seed, n)
+	m := random.NewMaker(seed, n)
 	l, err := m.Layers(n%2 == 0)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func differential(seed, n uint64, count map[string]int) error {
 	for range questionsPerLayers {
 		q := m.Question(l)
 		want := reference.Decide(q)
-		if got := w.decide(q); got != want {
+		if got, err := w.decide(q); got != want || err != nil {
 			return differ(q)
 		}
 		kind := "general"
@@ -130,7 +130,7 @@ func worldOf(c reference.Caller) *made {
 		account.ControlPolicies = append(account.ControlPolicies, w.policies(level))
 	}
 	accounts := map[string]snapshot.Account{}
-	for _, p := range policytest.Callers {
+	for _, p := range random.Callers {
 		account.ID = p.Account
 		accounts[p.Account] = account
 	}
@@ -201,7 +201,7 @@ func (w *made) query(q reference.Question) (*snapshot.Snapshot, *authz.Query) {
 	}
 	r := q.Request
 	r.Principal = &who
-	out := &authz.Query{Request: *policytest.Query(&r), Account: q.Account, Policy: w.optional(q.ResourcePolicy), Required: q.Required}
+	out := &authz.Query{Request: *random.Query(&r), Account: q.Account, Policy: w.optional(q.ResourcePolicy), Required: q.Required}
 	if q.Lattice != nil {
 		out.Service = &snapshot.Service{Policy: w.optional(q.Lattice.Service.Policy)}
 		out.Service.AuthType = q.Lattice.Service.AuthType
@@ -213,44 +213,45 @@ func (w *made) query(q reference.Question) (*snapshot.Snapshot, *authz.Query) {
 	return snap, out
 }
 
-// decide is the answer of Decide, and an answer that is none if Explain has another.
-func (w *made) decide(q reference.Question) reference.Answer {
+// decide is the answer of Decide, or an error if Explain does not bear it out.
+func (w *made) decide(q reference.Question) (reference.Answer, error) {
 	snap, query := w.query(q)
 	d := authz.Decide(snap, query)
-	answer := reference.Answer{Allowed: d.Allowed, Cause: d.Cause.String(), Stage: d.Stage.String()}
-	e := authz.Explain(snap, query)
-	stage := e.Stage
-	if e.Allowed {
-		stage = "none"
-	}
-	if explained := (reference.Answer{Allowed: e.Allowed, Cause: e.Cause, Stage: stage}); explained != answer {
-		return reference.Answer{Cause: fmt.Sprintf("decided %+v, explained %+v", answer, explained)}
-	}
-	for _, l := range e.Layers {
-		if l.Decides != (l.Stage == e.Stage) {
-			return reference.Answer{Cause: fmt.Sprintf("decided %+v, and of the %s layer it is said: %t", answer, l.Stage, l.Decides)}
-		}
-	}
-	return answer
+	var wrong complaints
+	explainedIn(&wrong, snap, query, d)
+	return reference.Answer{Allowed: d.Allowed, Cause: d.Cause.String(), Stage: d.Stage.String()}, errors.Join(wrong...)
 }
+
+// complaints are what a check has to say.
+type complaints []error
+
+func (*complaints) Helper() {}
+
+func (c *complaints) Errorf(format string, args ...any) { *c = append(*c, fmt.Errorf(format, args...)) }
 
 // differ says where the answers differ, on a question as small as it gets.
 func differ(q reference.Question) error {
-	answers := func(q reference.Question) (want, got reference.Answer) {
-		return reference.Decide(q), worldOf(q.Caller).decide(q)
+	answers := func(q reference.Question) (want, got reference.Answer, err error) {
+		got, err = worldOf(q.Caller).decide(q)
+		return reference.Decide(q), got, err
 	}
 	for smaller := true; smaller; {
 		smaller = false
-		for _, candidate := range policytest.Smaller(q) {
-			if want, got := answers(candidate); want != got {
+		for _, candidate := range random.Smaller(q) {
+			if want, got, err := answers(candidate); want != got || err != nil {
 				q, smaller = candidate, true
 				break
 			}
 		}
 	}
-	want, got := answers(q)
+	want, got, err := answers(q)
+	return fmt.Errorf("decided %+v, by the reference %+v\n%w\n%s", got, want, err, shown(q))
+}
+
+// shown is a question in words.
+func shown(q reference.Question) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "decided %+v, by the reference %+v\n%s on %q by %+v\nkeys %q\n", got, want, q.Action, q.Resource, *q.Principal, q.Keys)
+	fmt.Fprintf(&b, "%s on %q by %+v\nkeys %q\n", q.Action, q.Resource, *q.Principal, q.Keys)
 	show := func(what string, list ...reference.Policy) {
 		for _, p := range list {
 			text := "cannot be read"
@@ -283,5 +284,5 @@ func differ(q reference.Question) error {
 		show(fmt.Sprintf("control %d of %d", i+1, len(q.Caller.Control)), level...)
 	}
 	fmt.Fprintf(&b, "account %q, required %t, gone %t, management %t", q.Account, q.Required, q.Caller.Gone, q.Caller.Management)
-	return errors.New(b.String())
+	return b.String()
 }

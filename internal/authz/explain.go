@@ -74,8 +74,8 @@ func Explain(snap *snapshot.Snapshot, q *Query) Explanation {
 		add(explainAuth(StageService, q.Service.ID, q.Service.AuthType, q.Service.Policy, q))
 	case q.Policy != nil:
 		add(explainLayer(StageResource, []*snapshot.Policy{q.Policy}, q, ""))
-	case q.Principal.IsAnonymous():
-		add(silent(StageResource, "only a policy of the resource could allow a caller who did not sign, and it has none"))
+	case !q.Principal.Attachable():
+		add(silent(StageResource, "only a policy of the resource could allow a caller without policies of its own, and it has none"))
 	case q.Account != "" && q.Account != q.Principal.Account:
 		add(silent(StageResource, "the resource belongs to account "+q.Account+" and has no policy for others"))
 	case q.Required:

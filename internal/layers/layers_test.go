@@ -22,7 +22,7 @@ const module = "github.com/latchwork/latchwork/"
 var layers = [][]string{
 	{"internal/fault", "internal/identity", "internal/policy"},
 	{
-		"internal/policy/policytest", "internal/policy/reference",
+		"internal/policy/random", "internal/policy/reference",
 		"internal/clock", "internal/inbound", "internal/inbound/httpin", "internal/wire", "internal/wire/appmesh",
 		"internal/wire/ec2", "internal/wire/iam", "internal/wire/servicediscovery", "internal/wire/sts", "internal/wire/vpclattice", "internal/awsapi",
 		"internal/sigv4", "internal/store", "internal/store/etcd", "internal/store/storetest",
@@ -40,7 +40,7 @@ var layers = [][]string{
 // peers are the imports within a layer; each says what for.
 var peers = map[string][]string{
 	"internal/policy":                {"internal/identity"},         // a request has a principal
-	"internal/policy/policytest":     {"internal/policy/reference"}, // makes requests for it
+	"internal/policy/random":         {"internal/policy/reference"}, // makes requests for it
 	"internal/inbound/httpin":        {"internal/inbound"},          // makes one
 	"internal/sigv4":                 {"internal/inbound"},          // verifies one
 	"internal/awsapi":                {"internal/clock", "internal/inbound", "internal/inbound/httpin", "internal/wire"},

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/latchwork/latchwork/internal/policy"
-	"github.com/latchwork/latchwork/internal/policy/policytest"
+	"github.com/latchwork/latchwork/internal/policy/random"
 	"github.com/latchwork/latchwork/internal/policy/reference"
 )
 
@@ -106,12 +106,12 @@ func TestDifferential(t *testing.T) {
 	if all.cases < cases {
 		least /= 2
 	}
-	for _, kind := range policytest.Kinds {
+	for _, kind := range random.Kinds {
 		if all.kinds[kind] < least {
 			t.Errorf("%s: %d cases were allowed", kind, all.kinds[kind])
 		}
 	}
-	for _, operator := range policytest.Qualified {
+	for _, operator := range random.Qualified {
 		for _, keys := range []string{"absent", "one value", "a list", "sent several times"} {
 			if n := all.cells[cell{operator, keys}]; n < least {
 				t.Errorf("%s on a key that is %s: %d of %d cases, want %d", operator, keys, n, all.cases, least)
@@ -122,9 +122,9 @@ func TestDifferential(t *testing.T) {
 
 // differential makes the nth policy of a seed and asks it.
 func differential(seed, n uint64, count *tally) error {
-	m := policytest.NewMaker(seed, n)
-	made := m.Document(policytest.Kinds[n%uint64(len(policytest.Kinds))])
-	d, err := policytest.Parsed(made)
+	m := random.NewMaker(seed, n)
+	made := m.Document(random.Kinds[n%uint64(len(random.Kinds))])
+	d, err := random.Parsed(made)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func differential(seed, n uint64, count *tally) error {
 	}
 	for i := range requestsPerPolicy {
 		r, target := m.Request(d)
-		want, got := reference.Evaluate(d, r), c.Match(policytest.Query(&r))
+		want, got := reference.Evaluate(d, r), c.Match(random.Query(&r))
 		if got != want {
 			return different(made, &r)
 		}
@@ -160,7 +160,7 @@ func differential(seed, n uint64, count *tally) error {
 // the reference.
 func explains(c *policy.Compiled, r *reference.Request, decided policy.Match) error {
 	d := c.Document()
-	explained := c.Explain(policytest.Query(r))
+	explained := c.Explain(random.Query(r))
 	if len(explained) != len(d.Statements) {
 		return fmt.Errorf("%d statements explained of %d", len(explained), len(d.Statements))
 	}
@@ -207,7 +207,7 @@ func (t *tally) conditions(d *policy.Document, statement int, r reference.Reques
 	}
 	for i, c := range s.Conditions {
 		key := policy.ParseKey(c.Key)
-		v, present := policytest.Keys(&r).Lookup(&key)
+		v, present := random.Keys(&r).Lookup(&key)
 		keys := "one value"
 		switch {
 		case !present:
@@ -227,21 +227,21 @@ func (t *tally) conditions(d *policy.Document, statement int, r reference.Reques
 // different says where engine and reference differ, on a policy as small as it gets.
 func different(d *policy.Document, r *reference.Request) error {
 	both := func(d *policy.Document) (want, got policy.Match, c *policy.Compiled) {
-		parsed, err := policytest.Parsed(d)
+		parsed, err := random.Parsed(d)
 		if err != nil {
 			return want, got, nil
 		}
 		if c, err = policy.Compile(parsed); err != nil {
 			return want, got, nil
 		}
-		return reference.Evaluate(parsed, *r), c.Match(policytest.Query(r)), c
+		return reference.Evaluate(parsed, *r), c.Match(random.Query(r)), c
 	}
-	small := policytest.Shrink(d, func(d *policy.Document) bool {
+	small := random.Shrink(d, func(d *policy.Document) bool {
 		want, got, _ := both(d)
 		return want != got
 	})
 	want, got, c := both(small)
 	return fmt.Errorf("decided %+v, by the reference %+v\n%s of %s\n%s\n%s on %q by %+v, boundary %t\nkeys %q\n%s",
-		got, want, small.Kind, small.Version, policytest.Text(small), r.Action, r.Resource, *r.Principal, r.Boundary, r.Keys,
-		explain(c, policytest.Query(r)))
+		got, want, small.Kind, small.Version, random.Text(small), r.Action, r.Resource, *r.Principal, r.Boundary, r.Keys,
+		explain(c, random.Query(r)))
 }

@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"github.com/latchwork/latchwork/internal/policy"
-	"github.com/latchwork/latchwork/internal/policy/policytest"
+	"github.com/latchwork/latchwork/internal/policy/random"
 	"github.com/latchwork/latchwork/internal/policy/reference"
 )
 
 // policies calls holds for random policies.
-func policies(t *testing.T, holds func(*policytest.Maker, *policy.Compiled) error) {
+func policies(t *testing.T, holds func(*random.Maker, *policy.Compiled) error) {
 	t.Helper()
 	t.Parallel()
 	seed, number := rand.Uint64(), uint64(2000)
@@ -23,8 +23,8 @@ func policies(t *testing.T, holds func(*policytest.Maker, *policy.Compiled) erro
 		number /= 10
 	}
 	for n := range number {
-		m := policytest.NewMaker(seed, n)
-		c, err := written(m.Document(policytest.Kinds[n%uint64(len(policytest.Kinds))]))
+		m := random.NewMaker(seed, n)
+		c, err := written(m.Document(random.Kinds[n%uint64(len(random.Kinds))]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func policies(t *testing.T, holds func(*policytest.Maker, *policy.Compiled) erro
 
 // written is a document after it was written, read and compiled.
 func written(d *policy.Document) (*policy.Compiled, error) {
-	parsed, err := policytest.Parsed(d)
+	parsed, err := random.Parsed(d)
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +45,9 @@ func written(d *policy.Document) (*policy.Compiled, error) {
 
 // change compares what random policies say with what they say when their statements are
 // changed.
-func change(t *testing.T, with func(*policytest.Maker, *policy.Document) []policy.Statement, holds func(before, after policy.Match) bool) {
+func change(t *testing.T, with func(*random.Maker, *policy.Document) []policy.Statement, holds func(before, after policy.Match) bool) {
 	t.Helper()
-	policies(t, func(m *policytest.Maker, c *policy.Compiled) error {
+	policies(t, func(m *random.Maker, c *policy.Compiled) error {
 		d := *c.Document()
 		if d.Statements = with(m, c.Document()); len(d.Statements) == 0 {
 			return nil
@@ -58,9 +58,9 @@ func change(t *testing.T, with func(*policytest.Maker, *policy.Document) []polic
 		}
 		for range 8 {
 			r, _ := m.Request(c.Document())
-			before, after := c.Match(policytest.Query(&r)), other.Match(policytest.Query(&r))
+			before, after := c.Match(random.Query(&r)), other.Match(random.Query(&r))
 			if !holds(before, after) {
-				return fmt.Errorf("%+v became %+v with\n%s\n%s", before, after, policytest.Text(&d), asked(&r))
+				return fmt.Errorf("%+v became %+v with\n%s\n%s", before, after, random.Text(&d), asked(&r))
 			}
 		}
 		return nil
@@ -78,14 +78,16 @@ func same(before, after policy.Match) bool {
 
 // TestMoreDenies: a deny that is added, wherever it stands, allows nothing.
 func TestMoreDenies(t *testing.T) {
-	change(t, func(m *policytest.Maker, d *policy.Document) []policy.Statement {
+	change(t, func(m *random.Maker, d *policy.Document) []policy.Statement {
 		return slices.Insert(slices.Clone(d.Statements), m.IntN(len(d.Statements)+1), m.Statement(d, false))
-	}, func(before, after policy.Match) bool { return after.Verdict == policy.ExplicitDeny || same(before, after) })
+	}, func(before, after policy.Match) bool {
+		return after.Verdict == policy.ExplicitDeny || same(before, after)
+	})
 }
 
 // TestFewerAllows: an allow that is taken away allows nothing.
 func TestFewerAllows(t *testing.T) {
-	change(t, func(m *policytest.Maker, d *policy.Document) []policy.Statement {
+	change(t, func(m *random.Maker, d *policy.Document) []policy.Statement {
 		at := m.IntN(len(d.Statements))
 		if !d.Statements[at].Allow {
 			return nil
@@ -98,7 +100,7 @@ func TestFewerAllows(t *testing.T) {
 
 // TestOrder: no order matters, of statements, entries, operators or values.
 func TestOrder(t *testing.T) {
-	change(t, func(m *policytest.Maker, d *policy.Document) []policy.Statement {
+	change(t, func(m *random.Maker, d *policy.Document) []policy.Statement {
 		out := shuffled(m, d.Statements)
 		for i := range out {
 			s := &out[i]
@@ -116,7 +118,7 @@ func TestOrder(t *testing.T) {
 	}, same)
 }
 
-func shuffled[T any](m *policytest.Maker, list []T) []T {
+func shuffled[T any](m *random.Maker, list []T) []T {
 	out := slices.Clone(list)
 	m.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
@@ -125,7 +127,7 @@ func shuffled[T any](m *policytest.Maker, list []T) []T {
 // TestApart: a statement says what statements for each of its actions, resources and
 // principals say.
 func TestApart(t *testing.T) {
-	change(t, func(_ *policytest.Maker, d *policy.Document) []policy.Statement {
+	change(t, func(_ *random.Maker, d *policy.Document) []policy.Statement {
 		if len(d.Statements) > 20 {
 			return nil
 		}
@@ -154,7 +156,7 @@ func apart[T any](list []policy.Statement, element func(*policy.Statement) *[]T)
 // TestWiderResources: an Allow for every resource denies nothing that it allowed for
 // some.
 func TestWiderResources(t *testing.T) {
-	change(t, func(_ *policytest.Maker, d *policy.Document) []policy.Statement {
+	change(t, func(_ *random.Maker, d *policy.Document) []policy.Statement {
 		if d.Kind == policy.Trust {
 			return nil
 		}
@@ -172,13 +174,13 @@ func TestWiderResources(t *testing.T) {
 
 // TestOtherKeys: a key that a policy does not name changes nothing.
 func TestOtherKeys(t *testing.T) {
-	policies(t, func(m *policytest.Maker, c *policy.Compiled) error {
+	policies(t, func(m *random.Maker, c *policy.Compiled) error {
 		for range 8 {
 			r, _ := m.Request(c.Document())
-			before := c.Match(policytest.Query(&r))
+			before := c.Match(random.Query(&r))
 			r.Keys = maps.Clone(r.Keys)
 			maps.Copy(r.Keys, map[string][]string{"aws:SourceVpc": {""}, "aws:TagKeysOf": {"a", "b"}, "vpc-lattice-svcs:RequestQueryString/q": {"b"}})
-			if after := c.Match(policytest.Query(&r)); after != before {
+			if after := c.Match(random.Query(&r)); after != before {
 				return fmt.Errorf("with keys of no concern %+v became %+v\n%s", before, after, asked(&r))
 			}
 		}
@@ -188,7 +190,7 @@ func TestOtherKeys(t *testing.T) {
 
 // TestCompileAgain: the same text is the same policy.
 func TestCompileAgain(t *testing.T) {
-	policies(t, func(m *policytest.Maker, c *policy.Compiled) error {
+	policies(t, func(m *random.Maker, c *policy.Compiled) error {
 		d := c.Document()
 		again, err := policy.Parse(d.Kind, d.Text)
 		if err != nil {
@@ -203,7 +205,7 @@ func TestCompileAgain(t *testing.T) {
 		}
 		for range 8 {
 			r, _ := m.Request(d)
-			if before, after := c.Match(policytest.Query(&r)), other.Match(policytest.Query(&r)); after != before {
+			if before, after := c.Match(random.Query(&r)), other.Match(random.Query(&r)); after != before {
 				return fmt.Errorf("compiled again it says %+v, before %+v\n%s", after, before, asked(&r))
 			}
 		}

@@ -1,4 +1,4 @@
-package policytest
+package random
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package policytest
+package random
 
 import (
 	"slices"
@@ -140,7 +140,7 @@ func (m *Maker) Question(l *Layers) reference.Question {
 func Smaller(q reference.Question) []reference.Question {
 	var out []reference.Question
 	change := func(f func(*reference.Question)) {
-		c := copied(q)
+		c := Copy(q)
 		f(&c)
 		out = append(out, c)
 	}
@@ -158,22 +158,27 @@ func Smaller(q reference.Question) []reference.Question {
 			change(func(c *reference.Question) { c.Caller.Control[i] = without(c.Caller.Control[i], j) })
 		}
 	}
-	change(func(c *reference.Question) { c.Caller.Boundary = nil })
-	change(func(c *reference.Question) { c.ResourcePolicy = nil })
-	for i, p := range policies(&q) {
+	if q.Caller.Boundary != nil {
+		change(func(c *reference.Question) { c.Caller.Boundary = nil })
+	}
+	if q.ResourcePolicy != nil {
+		change(func(c *reference.Question) { c.ResourcePolicy = nil })
+	}
+	for i, p := range Policies(&q) {
 		if p.Document == nil {
 			continue
 		}
 		for _, d := range reductions(p.Document) {
 			if parsed, err := Parsed(d); err == nil {
-				change(func(c *reference.Question) { policies(c)[i].Document = parsed })
+				change(func(c *reference.Question) { Policies(c)[i].Document = parsed })
 			}
 		}
 	}
 	return out
 }
 
-func copied(q reference.Question) reference.Question {
+// Copy is a question that shares no policies with another.
+func Copy(q reference.Question) reference.Question {
 	clone := func(p *reference.Policy) *reference.Policy {
 		if p == nil {
 			return nil
@@ -201,8 +206,8 @@ func copied(q reference.Question) reference.Question {
 	return q
 }
 
-// policies are those of a question, always in the same order.
-func policies(q *reference.Question) []*reference.Policy {
+// Policies are those of a question, always in the same order.
+func Policies(q *reference.Question) []*reference.Policy {
 	var out []*reference.Policy
 	add := func(p *reference.Policy) {
 		if p != nil {

@@ -1,7 +1,7 @@
-// Package policytest makes random policies and requests for tests. A request is made
+// Package random makes random policies and requests for tests. A request is made
 // for a policy: its values are the policy's own, their neighbours, and what has nothing
 // to do with them, so that about half of all elements and conditions hold.
-package policytest
+package random
 
 import (
 	"encoding/json"
@@ -21,6 +21,9 @@ type Maker struct{ *rand.Rand }
 func NewMaker(seed, sequence uint64) *Maker {
 	return &Maker{rand.New(rand.NewPCG(seed, sequence))}
 }
+
+// Pick is one of several.
+func Pick[T any](m *Maker, from ...T) T { return pick(m, from...) }
 
 func pick[T any](m *Maker, from ...T) T { return from[m.IntN(len(from))] }
 
