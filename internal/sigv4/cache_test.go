@@ -79,7 +79,8 @@ func TestNobodySignsWithTheDummy(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.canonical(r, s, normalDouble, r.Authority, p)
-		x.sign(s, &signingKey{key: deriveKey(Secret(secret), s.Date, s.Region, s.Service)})
+		x.toSign(s)
+		x.signedWith(&signingKey{key: deriveKey(Secret(secret), s.Date, s.Region, s.Service)}, s)
 		s.sum = x.sum
 		v := NewVerifier()
 		for _, known := range []Secret{nil, {}} {

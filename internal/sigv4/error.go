@@ -12,10 +12,9 @@ type Cause uint8
 
 // The causes.
 const (
-	Malformed   Cause = iota + 1 // not a whole signature
-	Unsupported                  // an algorithm that is not built
-	Missing                      // not signed where a signature is demanded
-	UnknownKey                   // no such key, an inactive one, or a wrong session token
+	Malformed  Cause = iota + 1 // not a whole signature
+	Missing                     // not signed where a signature is demanded
+	UnknownKey                  // no such key, an inactive one, or a wrong session token
 	ExpiredToken
 	Mismatch
 	Expired // too old
@@ -26,6 +25,7 @@ const (
 	MissingPayloadHeader
 	AbsentHeader // a signed header is not in the request
 	UnsignedHeader
+	Busy // too many signatures of SigV4A at once
 )
 
 // Error is why a request's signature was refused. Its text never holds a secret,
@@ -59,6 +59,11 @@ var (
 	ErrExpiredToken = &Error{ExpiredToken, textExpired}
 )
 
+// ErrBusy says that a signature of SigV4A was not looked at.
+var ErrBusy = &Error{Busy, "Rate exceeded: too many requests with signatures of " + AlgorithmECDSA + " at once; sign with " + AlgorithmHMAC + " or try again."}
+
+var errMismatch = &Error{Mismatch, textMismatch}
+
 // code is the error's code in the spelling of the query protocols (IAM, STS).
 func (e *Error) code() (code string, status int) {
 	switch e.Cause {
@@ -68,7 +73,9 @@ func (e *Error) code() (code string, status int) {
 		return "InvalidClientTokenId", http.StatusForbidden
 	case ExpiredToken:
 		return "ExpiredToken", http.StatusForbidden
-	case Malformed, Unsupported, AbsentHeader, UnsignedHeader, MissingPayloadHeader:
+	case Busy:
+		return "Throttling", http.StatusBadRequest
+	case Malformed, AbsentHeader, UnsignedHeader, MissingPayloadHeader:
 		return "IncompleteSignature", http.StatusBadRequest
 	default:
 		return "SignatureDoesNotMatch", http.StatusForbidden
@@ -87,13 +94,15 @@ func (e *Error) Fault() *fault.Error {
 func (e *Error) DataPlane() (status int, body string) {
 	code := "InvalidSignatureException"
 	switch e.Cause {
+	case Busy:
+		return http.StatusTooManyRequests, "ThrottlingException: " + e.Detail
 	case Missing:
 		code = "MissingAuthenticationTokenException"
 	case UnknownKey:
 		code = "UnrecognizedClientException"
 	case ExpiredToken:
 		code = "ExpiredTokenException"
-	case Malformed, Unsupported, AbsentHeader, UnsignedHeader, MissingPayloadHeader:
+	case Malformed, AbsentHeader, UnsignedHeader, MissingPayloadHeader:
 		code = "IncompleteSignatureException"
 	}
 	return http.StatusForbidden, code + ": " + e.Detail

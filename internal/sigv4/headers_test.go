@@ -213,7 +213,6 @@ func TestAnswers(t *testing.T) {
 	wrong := answer{"SignatureDoesNotMatch", "InvalidSignatureException: Why."}
 	want := map[sigv4.Cause]answer{
 		sigv4.Malformed:            incomplete,
-		sigv4.Unsupported:          incomplete,
 		sigv4.Missing:              {"MissingAuthenticationToken", "MissingAuthenticationTokenException: Why."},
 		sigv4.UnknownKey:           {"InvalidClientTokenId", "UnrecognizedClientException: Why."},
 		sigv4.ExpiredToken:         {"ExpiredToken", "ExpiredTokenException: Why."},
@@ -229,5 +228,11 @@ func TestAnswers(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+	if status, body := sigv4.ErrBusy.DataPlane(); status != http.StatusTooManyRequests || !strings.HasPrefix(body, "ThrottlingException: Rate exceeded") {
+		t.Errorf("busy: %d %s", status, body)
+	}
+	if code := sigv4.ErrBusy.Fault().Code; code != "Throttling" {
+		t.Errorf("busy: code %s", code)
 	}
 }

@@ -26,11 +26,13 @@ const (
 type Signature struct {
 	Algorithm   string
 	AccessKeyID string
-	// Date, Region and Service are those of the credential scope.
-	Date    string
-	Region  string
-	Service string
-	// Scope is date/region/service/aws4_request.
+	// Date, Region and Service are those of the credential scope. SigV4A has no Region
+	// in it, but RegionSet.
+	Date      string
+	Region    string
+	Service   string
+	RegionSet string
+	// Scope is date/region/service/aws4_request, without region for SigV4A.
 	Scope string
 	// SignedHeaders are lower-case names in ascending order.
 	SignedHeaders []string
@@ -38,9 +40,12 @@ type Signature struct {
 	room          [12]string
 	// credential is the access key id and the scope, as one text.
 	credential string
-	// Signature is hexadecimal, sum what it stands for.
+	// Signature is hexadecimal. sum is what it stands for, or for SigV4A the first size
+	// bytes of der.
 	Signature string
 	sum       [sha256.Size]byte
+	der       [maxDER]byte
+	size      int
 	// SessionToken is empty for long-term keys.
 	SessionToken string
 	// Time is the request's own date; its text is what was signed.
@@ -166,6 +171,12 @@ func (s *Signature) parseHeader(r *inbound.Request, authorization string) error 
 	default:
 		return failf(Malformed, "the request has several X-Amz-Security-Token headers: send one")
 	}
+	if s.asymmetric() {
+		if r.Count("x-amz-region-set") > 1 {
+			return failf(Malformed, "the request has several X-Amz-Region-Set headers: send one")
+		}
+		s.RegionSet, _ = r.Get("x-amz-region-set")
+	}
 	return s.finish()
 }
 
@@ -231,13 +242,18 @@ func parseTime(text string) (time.Time, error) {
 
 func checkAlgorithm(algorithm string) error {
 	switch algorithm {
-	case AlgorithmHMAC:
+	case AlgorithmHMAC, AlgorithmECDSA:
 		return nil
-	case AlgorithmECDSA:
-		return failf(Unsupported, "signatures of %s (SigV4A) are not supported yet: sign with %s.", AlgorithmECDSA, AlgorithmHMAC)
 	}
-	return failf(Malformed, "the signing algorithm is not supported: sign with %s.", AlgorithmHMAC)
+	return failf(Malformed, "the signing algorithm is not supported: sign with %s or %s.", AlgorithmHMAC, AlgorithmECDSA)
 }
+
+// asymmetric tells whether it is a signature of SigV4A.
+func (s *Signature) asymmetric() bool { return s.Algorithm == AlgorithmECDSA }
+
+// maxDER is the size of the largest signature of P-256: two integers of 33 bytes, each
+// with two bytes before it, and two before both.
+const maxDER = 72
 
 // maxSignedHeaders is above the 100 headers that a request may have; maxName bounds
 // the parts of a credential, of which keys of the cache are made.
@@ -255,12 +271,17 @@ func (s *Signature) finish() error {
 			slashes++
 		}
 	}
-	if slashes != 4 {
+	switch {
+	case s.asymmetric() && slashes != 3:
+		return failf(Malformed, "Credential must have exactly 4 slash-delimited elements for %s, e.g. keyid/date/service/term.", AlgorithmECDSA)
+	case !s.asymmetric() && slashes != 4:
 		return failf(Malformed, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
 	}
 	s.AccessKeyID, s.Scope, _ = cut(s.credential, '/')
 	s.Date, end, _ = cut(s.Scope, '/')
-	s.Region, end, _ = cut(end, '/')
+	if !s.asymmetric() {
+		s.Region, end, _ = cut(end, '/')
+	}
 	s.Service, end, _ = cut(end, '/')
 	if s.AccessKeyID == "" || len(s.AccessKeyID) > maxName {
 		return failf(Malformed, "Credential must begin with an access key id.")
@@ -273,6 +294,13 @@ func (s *Signature) finish() error {
 	}
 	if day := s.timeText[:8]; s.Date != day {
 		return failf(BadScope, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.8s' != '%s', from '%s'.", s.Date, day, s.timeText)
+	}
+	if s.asymmetric() {
+		if n := len(s.Signature); n > 2*maxDER || n%2 != 0 || !lowerHex(s.Signature) {
+			return failf(Malformed, "the signature must be an ECDSA signature in DER, as up to %d lower-case hexadecimal digits.", 2*maxDER)
+		}
+		s.size, _ = hex.Decode(s.der[:], []byte(s.Signature))
+		return s.signedHeaders()
 	}
 	if len(s.Signature) != 2*len(s.sum) || !lowerHex(s.Signature) {
 		return failf(Malformed, "the signature must be 64 lower-case hexadecimal digits.")

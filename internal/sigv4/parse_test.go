@@ -58,7 +58,7 @@ func TestAuthorizationHeader(t *testing.T) {
 		{"capitals in the signature", whole(credential, signed, "Signature="+strings.Repeat("A", 64)), sigv4.Malformed, "64 lower-case"},
 		{"SigV2", "AWS AKID:c2ln", sigv4.Malformed, "sign with AWS4-HMAC-SHA256"},
 		{"Roles Anywhere", "AWS4-X509-RSA-SHA256 " + credential + ", " + signed + ", " + signature, sigv4.Malformed, "sign with AWS4-HMAC-SHA256"},
-		{"SigV4A", "AWS4-ECDSA-P256-SHA256 " + credential + ", " + signed + ", " + signature, sigv4.Unsupported, "not supported yet"},
+		{"SigV4A", "AWS4-ECDSA-P256-SHA256 " + credential + ", " + signed + ", " + signature, sigv4.Malformed, "exactly 4 slash-delimited elements"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := &inbound.Request{Method: "GET", Target: "/", Authority: "a", Major: 1}

@@ -19,6 +19,7 @@ const (
 	paramSignedHeaders
 	paramExpires
 	paramToken
+	paramRegionSet
 )
 
 var presignParams = [...]string{
@@ -29,6 +30,7 @@ var presignParams = [...]string{
 	paramSignedHeaders: "X-Amz-SignedHeaders",
 	paramExpires:       "X-Amz-Expires",
 	paramToken:         "X-Amz-Security-Token",
+	paramRegionSet:     "X-Amz-Region-Set",
 }
 
 // presignParam is the number of a parameter by its decoded name, -1 for others.
@@ -105,7 +107,7 @@ func (s *Signature) parsePresigned(query string) error {
 	}
 	s.Presigned, s.Algorithm, s.Signature = true, values[paramAlgorithm], values[paramSignature]
 	s.credential, s.signedList, s.SessionToken = values[paramCredential], values[paramSignedHeaders], values[paramToken]
-	s.timeText = values[paramDate]
+	s.timeText, s.RegionSet = values[paramDate], values[paramRegionSet]
 	var err error
 	if s.Time, err = parseTime(s.timeText); err != nil {
 		return err

@@ -102,7 +102,7 @@ func TestPresignedChanged(t *testing.T) {
 		{"no date", replace("X-Amz-Date=", "Date="), sigv4.Malformed},
 		{"no signed headers", replace("X-Amz-SignedHeaders=", "Headers="), sigv4.Malformed},
 		{"no credential", replace("X-Amz-Credential=", "Credential="), sigv4.Malformed},
-		{"SigV4A", replace("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), sigv4.Unsupported},
+		{"SigV4A", replace("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), sigv4.Malformed},
 		{"foreign authorization", func(r *inbound.Request) { add(r, "authorization", "AWS4-HMAC-SHA256 x") }, sigv4.Malformed},
 		{"unsigned x-amz header", func(r *inbound.Request) { add(r, "x-amz-meta", "1") }, sigv4.UnsignedHeader},
 		{"another token in a header", func(r *inbound.Request) { add(r, "x-amz-security-token", "another") }, sigv4.UnsignedHeader},

@@ -167,7 +167,7 @@ func TestRefuses(t *testing.T) {
 		{"host not signed", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "host;", "") }, sigv4.Malformed},
 		{"no signature", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "Signature=", "Sig=") }, sigv4.Malformed},
 		{"upper-case signature", func(r *inbound.Request, _ *sigv4.Expect) { upper(r) }, sigv4.Malformed},
-		{"SigV4A", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256") }, sigv4.Unsupported},
+		{"SigV4A", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256") }, sigv4.Malformed},
 		{"unknown AWS4 scheme", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AWS4-HMAC-SHA256", "AWS4-X509-RSA-SHA256") }, sigv4.Malformed},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -45,7 +46,11 @@ type Verifier struct {
 	// keys has derived keys by what they are derived from but for the secret: the
 	// credential, which is the access key id and the scope.
 	keys map[string]*signingKey
-	free sync.Pool // *scratch
+	// publics has the public keys of SigV4A, by access key id.
+	publics map[string]*publicKey
+	// asymmetric admits to what those keys verify.
+	asymmetric *admission
+	free       sync.Pool // *scratch
 }
 
 // signingKey is a derived key. Its hashes are kept because an HMAC that was used
@@ -61,7 +66,9 @@ type signingKey struct {
 const maxKeys = 20000
 
 // NewVerifier makes a Verifier.
-func NewVerifier() *Verifier { return &Verifier{keys: map[string]*signingKey{}} }
+func NewVerifier() *Verifier {
+	return &Verifier{keys: map[string]*signingKey{}, publics: map[string]*publicKey{}, asymmetric: newAdmission()}
+}
 
 type scratch struct {
 	hash hash.Hash
@@ -90,16 +97,25 @@ func (v *Verifier) Verify(r *inbound.Request, s *Signature, secret Secret, want 
 		return err
 	}
 	known := len(secret) > 0
-	key := v.signingKey(s, secret)
+	var key *signingKey
+	var public *ecdsa.PublicKey
+	if s.asymmetric() {
+		if !v.asymmetric.enter() {
+			return ErrBusy
+		}
+		defer v.asymmetric.leave()
+		if public, err = v.public(s, secret); err != nil {
+			return ErrUnknownKey
+		}
+	} else {
+		key = v.signingKey(s, secret)
+	}
 	x := v.scratch()
 	defer v.free.Put(x)
 	ok := false
+	hosts := hostForms(r, want)
 	for _, form := range pathForms(r.Path(), want.DataPlane) {
-		if form == skipForm {
-			continue
-		}
-		hosts := hostForms(r, want)
-		for i := range len(hosts) + len(want.Hosts) {
+		for i := 0; i < len(hosts)+len(want.Hosts) && form != skipForm && !ok; i++ {
 			host := ""
 			if i < len(hosts) {
 				host = hosts[i]
@@ -109,25 +125,21 @@ func (v *Verifier) Verify(r *inbound.Request, s *Signature, secret Secret, want 
 			if host == "" && r.Authority != "" {
 				continue
 			}
-			x.canonical(r, s, form, host, payload)
-			x.sign(s, key)
 			// Each form is a whole comparison; which of them fits is no secret.
-			if subtle.ConstantTimeCompare(x.sum[:], s.sum[:]) == 1 {
-				ok = true
+			x.canonical(r, s, form, host, payload)
+			x.toSign(s)
+			if s.asymmetric() {
+				ok = x.signedBy(public, s)
+			} else {
+				ok = x.signedWith(key, s)
 			}
-			if ok {
-				break
-			}
-		}
-		if ok {
-			break
 		}
 	}
 	switch {
 	case !known:
 		return ErrUnknownKey
 	case !ok:
-		return failf(Mismatch, textMismatch)
+		return errMismatch
 	}
 	return nil
 }
@@ -137,7 +149,20 @@ func (s *Signature) check(r *inbound.Request, want Expect) error {
 	if s.Service != want.Service {
 		return failf(BadScope, "Credential should be scoped to correct service: '%s'. ", want.Service)
 	}
-	if want.Region != "" && s.Region != want.Region {
+	switch {
+	case s.asymmetric():
+		// Source: AWS SDKs: the set is a header or, in a presigned request, a parameter,
+		// and it is signed.
+		if s.RegionSet == "" {
+			return failf(Malformed, "a request that is signed with %s must name its regions in a signed header 'X-Amz-Region-Set'.", AlgorithmECDSA)
+		}
+		if !s.Presigned && !s.Signs("x-amz-region-set") {
+			return failf(UnsignedHeader, "'x-amz-region-set' must be a 'SignedHeader' in the AWS Authorization.")
+		}
+		if want.Region != "" && !covers(s.RegionSet, want.Region) {
+			return failf(BadScope, "Credential should be scoped to a valid region, not '%.64s'. ", s.RegionSet)
+		}
+	case want.Region != "" && s.Region != want.Region:
 		return failf(BadScope, "Credential should be scoped to a valid region, not '%.32s'. ", s.Region)
 	}
 	if err := s.checkTime(want); err != nil {
@@ -325,7 +350,7 @@ func (x *scratch) toSign(s *Signature) {
 	x.hash.Write(x.buf)
 	sum := x.hash.Sum(x.sum[:0])
 	b := x.buf[:0]
-	b = append(b, AlgorithmHMAC...)
+	b = append(b, s.Algorithm...)
 	b = append(b, '\n')
 	b = append(b, s.timeText...)
 	b = append(b, '\n')
@@ -334,9 +359,8 @@ func (x *scratch) toSign(s *Signature) {
 	x.buf = hex.AppendEncode(b, sum)
 }
 
-// sign turns the canonical request in x.buf into the signature in x.sum.
-func (x *scratch) sign(s *Signature, k *signingKey) {
-	x.toSign(s)
+// signedWith tells whether the string to sign in x.buf was signed with a key.
+func (x *scratch) signedWith(k *signingKey, s *Signature) bool {
 	h, ok := k.free.Get().(hash.Hash)
 	if !ok {
 		h = hmac.New(sha256.New, k.key)
@@ -345,4 +369,12 @@ func (x *scratch) sign(s *Signature, k *signingKey) {
 	h.Write(x.buf)
 	h.Sum(x.sum[:0])
 	k.free.Put(h)
+	return subtle.ConstantTimeCompare(x.sum[:], s.sum[:]) == 1
+}
+
+// signedBy is signedWith for SigV4A.
+func (x *scratch) signedBy(k *ecdsa.PublicKey, s *Signature) bool {
+	x.hash.Reset()
+	x.hash.Write(x.buf)
+	return ecdsa.VerifyASN1(k, x.hash.Sum(x.sum[:0]), s.der[:s.size])
 }
