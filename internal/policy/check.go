@@ -325,6 +325,10 @@ func (p *parser) resourceFormats(d *Document) (format, legacy *Error) {
 // Source: AWS General Reference, "ARN format", and the SDKs' list of endpoints.
 var partitions = []string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc", "*"}
 
+// regionalS3 begin the last part of those ARNs of S3 that have a region.
+// Source: Service Authorization Reference, Amazon S3, "Resource types".
+var regionalS3 = []string{"accesspoint/", "access-grants/", "job/", "storage-lens/", "storage-lens-group/", "async-request/"}
+
 // iamResources begin the last part of the ARNs of IAM.
 var iamResources = []string{
 	"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/", "sms-mfa/",
@@ -361,13 +365,17 @@ func badResource(text string) string {
 	switch {
 	case parts[2] == "iam" && parts[3] != "":
 		return fmt.Sprintf(textRegionOfIAM, text)
-	case parts[2] == "s3" && parts[3] != "" && !strings.HasPrefix(last, "accesspoint/"):
+	case parts[2] == "s3" && parts[3] != "" && !begins(last, regionalS3):
 		return fmt.Sprintf(textRegionOfS3, text)
-	case parts[2] == "iam" && len(parts) == 6 && last != "*" &&
-		!slices.ContainsFunc(iamResources, func(begin string) bool { return strings.HasPrefix(last, begin) }):
+	// The root user is a resource of AWS's own policies for AssumeRoot.
+	case parts[2] == "iam" && len(parts) == 6 && last != "*" && last != "root" && !begins(last, iamResources):
 		return textIAMResources
 	}
 	return ""
+}
+
+func begins(text string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
 }
 
 // unreadableResource says what is wrong with a resource that is an ARN and has

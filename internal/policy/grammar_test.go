@@ -174,7 +174,7 @@ func TestSaved(t *testing.T) {
 		of2012(`"Effect":"Allow","Action":["iam: one  two ","s3:a,s3:b","*:*","UNKNOWN:x","a-b.c:d"],"Resource":"*"`),
 		of2012(`"Effect":"Allow","NotAction":"s3:x","NotResource":"*"`),
 		of2012(allowAll + `,"Resource":["arn:aws:x","arn:aws:s3:::b",null,"*","arn:*:s3:::b","arn:aws-cn:nothing:us-east-1::b","arn:aws:s3:us-east-1:1:accesspoint/a","arn:aws:*:*:*:*"]`),
-		of2012(allowAll + `,"Resource":["arn:aws:iam::*:user/${aws:username}","arn:aws:iam::1:*","arn:aws:iam::aws:policy/x"]`),
+		of2012(allowAll + `,"Resource":["arn:aws:iam::*:user/${aws:username}","arn:aws:iam::1:*","arn:aws:iam::aws:policy/x","arn:aws:iam::*:root","arn:aws:s3:*:*:access-grants/default/*"]`),
 		of2012(allowS3 + `,"Condition":{}`),
 		of2012(allowS3 + `,"Condition":{"x":{},"y":{},"DateGreaterThan":{}}`),
 		of2012(allowS3 + `,"Condition":{"DateGreaterThan":{"a":[]},"stringequals":{"b":"c"},"ForAnyValue:StringEqualsIfExists":{"b":"c"}}`),

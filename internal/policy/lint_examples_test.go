@@ -67,7 +67,7 @@ var examples = []example{
 	{"impossible-value", policy.AuthPolicy, with(noInvoke, `"StringEquals":{"aws:PrincipalType":"Role"}`), with(noInvoke, `"StringEquals":{"aws:PrincipalType":"AssumedRole"}`)},
 	{"impossible-value", policy.Identity, with(`"Effect":"Deny","Action":"vpc-lattice:CreateService","Resource":"*"`, `"StringNotEquals":{"vpc-lattice:AuthType":"IAM"}`), with(`"Effect":"Deny","Action":"vpc-lattice:CreateService","Resource":"*"`, `"StringNotEquals":{"vpc-lattice:AuthType":"AWS_IAM"}`)},
 	{"key-never-present", policy.AuthPolicy, with(noInvoke, `"StringNotEquals":{"aws:SourceVpc":"vpc-1"}`), with(noInvoke, `"StringNotEquals":{"vpc-lattice-svcs:SourceVpc":"vpc-1"}`)},
-	{"key-never-present", policy.Identity, with(allowGetUser, `"StringEquals":{"sts:ExternalId":"x"}`), with(`"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"`, `"StringEquals":{"sts:ExternalId":"x"}`)},
+	{"key-never-present", policy.Identity, with(allowGetUser, `"StringEquals":{"sts:ExternalId":"x"}`), with(`"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"`, `"StringEquals":{"sts:ExternalId":"x","iam:ResourceTag/team":"a"}`)},
 	{"key-never-present", policy.AuthPolicy, with(noInvoke, `"StringEquals":{"iam:PassedToService":"x"}`), noInvoke},
 	{"list-key", policy.AuthPolicy, with(noInvoke, `"StringNotEquals":{"aws:PrincipalOrgPaths":"o-1/"}`), with(noInvoke, `"ForAllValues:StringNotEquals":{"aws:PrincipalOrgPaths":"o-1/"}`)},
 	{"mfa-absent", policy.Identity, with(denyGetUser, `"Bool":{"aws:MultiFactorAuthPresent":"false"}`), with(denyGetUser, `"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}`)},

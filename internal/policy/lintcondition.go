@@ -96,7 +96,7 @@ func (l *linter) key(s *Statement, c *lintedCondition) {
 		return
 	case l.doc.Kind == AuthPolicy && slices.Contains([]string{"aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip", "aws:sourcevpcarn"}, c.key.Name):
 		l.find(s, c.Offset, "key-never-present", "use vpc-lattice-svcs:SourceVpc", "%s is absent from requests to VPC Lattice services", c.Key)
-	case colon && prefix != "aws" && slices.Contains(knownPrefixes, prefix+":") && l.elsewhere(s, prefix):
+	case colon && prefix != "aws" && slices.Contains(knownPrefixes, prefix+":") && l.elsewhere(s, c, prefix):
 		l.find(s, c.Offset, "key-never-present", "make a statement of its own for the actions of "+prefix, "%s is absent from requests for the actions of the statement", c.Key)
 	}
 	if c.known == nil || c.known.free() {
@@ -109,13 +109,14 @@ func (l *linter) key(s *Statement, c *lintedCondition) {
 
 // elsewhere tells whether none of the statement's actions is of the service that keys
 // with a prefix belong to.
-func (l *linter) elsewhere(s *Statement, prefix string) bool {
+func (l *linter) elsewhere(s *Statement, c *lintedCondition, prefix string) bool {
 	if l.doc.Kind == AuthPolicy {
 		return prefix != "vpc-lattice-svcs"
 	}
 	for _, a := range s.Actions {
 		vendor, _, _ := strings.Cut(strings.ToLower(a.Text), ":")
-		if vendor == prefix || actionsOf[vendor] == nil {
+		// Who takes a role is asked about the role's tags by either name.
+		if vendor == prefix || vendor == "sts" && strings.HasPrefix(c.key.Name, "iam:resourcetag/") || actionsOf[vendor] == nil {
 			return false
 		}
 	}
