@@ -108,14 +108,6 @@ func (v *Invocation) Lookup(k *policy.Key) (policy.Values, bool) {
 		return v.headerValues("user-agent")
 	case policy.Referer:
 		return v.headerValues("referer")
-	case policy.ResourceAccount:
-		return policy.Single(v.Service.Account), true
-	case policy.ResourceOrgID:
-		id := v.Caller.Snap.Account(v.Service.Account).OrgID
-		return policy.Single(id), id != ""
-	case policy.ResourceOrgPaths:
-		paths := v.Caller.Snap.Account(v.Service.Account).OrgPaths
-		return policy.Values{Many: paths, List: true}, len(paths) > 0
 	case policy.ResourceTag:
 		return Tag(v.Service.Tags, k.Tail)
 	}
@@ -129,7 +121,7 @@ func (v *Invocation) headerValues(name string) (policy.Values, bool) {
 	case "authorization", "x-amz-security-token":
 		return policy.Values{}, false
 	case "host", ":authority":
-		return policy.Single(v.In.Authority), true
+		return text(v.In.Authority)
 	}
 	first, ok := v.In.Get(name)
 	if !ok {

@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -8,6 +9,7 @@ import (
 	"github.com/latchwork/latchwork/internal/authz"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/policy"
+	"github.com/latchwork/latchwork/internal/snapshot"
 )
 
 func TestQueryValues(t *testing.T) {
@@ -32,6 +34,76 @@ func TestQueryValues(t *testing.T) {
 		got, ok := v.Lookup(&key)
 		if diff := cmp.Diff(test.want, got); diff != "" || ok != test.ok {
 			t.Errorf("%q: %t (-want +got):\n%s", test.query, ok, diff)
+		}
+	}
+}
+
+// TestKeysOfAnInvocation: each key of VPC Lattice and of a request, where it is known
+// and where it is not.
+// Source: VPC Lattice User Guide, "Condition keys that can be used in auth policies".
+func TestKeysOfAnInvocation(t *testing.T) {
+	service := &snapshot.Service{}
+	service.ARN, service.Account, service.Region = "arn:aws:vpc-lattice:us-west-2:"+own+":service/svc-1", own, "us-west-2"
+	service.Tags = map[string]string{"Stage": "prod"}
+	network := &snapshot.Network{}
+	network.ARN = "arn:aws:vpc-lattice:us-west-2:" + own + ":servicenetwork/sn-1"
+	full := &authz.Invocation{
+		Port: 443, Service: service, Network: network, VPC: &snapshot.VPC{ID: "vpc-1", Owner: other},
+		In: &inbound.Request{
+			Method: "GET", Target: "/rates?q=1", Authority: "rates.example:443", Remote: netip.MustParseAddrPort("[::ffff:10.1.2.3]:5"), TLS: &inbound.TLS{},
+			Headers: []inbound.Header{{Name: "x-role", Value: " a\t"}, {Name: "user-agent", Value: "curl"}, {Name: "referer", Value: "page"}, {Name: "authorization", Value: "secret"}, {Name: "x-amz-security-token", Value: "secret"}},
+		},
+		Caller: authz.CallerKeys{Snap: world, Principal: anonymous, Owner: own, Now: noon},
+	}
+	call := *full
+	call.GRPC = true
+	bare := &authz.Invocation{
+		Port: 80, Service: &snapshot.Service{}, In: &inbound.Request{Method: "GET", Target: "/", Remote: netip.MustParseAddrPort("[2001:db8::1]:5")},
+		Caller: authz.CallerKeys{Snap: world, Principal: user("erika"), Now: noon},
+	}
+	for name, want := range map[string][3]string{ // of a request, of a gRPC call, of a bare request; "-" is absent
+		"vpc-lattice-svcs:Port":                               {"443", "443", "80"},
+		"vpc-lattice-svcs:RequestMethod":                      {"GET", "GET", "GET"},
+		"vpc-lattice-svcs:RequestPath":                        {"/rates", "/rates", "/"},
+		"vpc-lattice-svcs:RequestHeader/X-Role":               {"a", "a", "-"},
+		"vpc-lattice-svcs:RequestHeader/host":                 {"rates.example:443", "rates.example:443", "-"},
+		"vpc-lattice-svcs:RequestHeader/authorization":        {"-", "-", "-"},
+		"vpc-lattice-svcs:RequestHeader/x-amz-security-token": {"-", "-", "-"},
+		"vpc-lattice-svcs:RequestQueryString/q":               {"1", "-", "-"},
+		"vpc-lattice-svcs:RequestQueryString/Q":               {"-", "-", "-"},
+		"vpc-lattice-svcs:ServiceArn":                         {service.ARN, service.ARN, ""},
+		"vpc-lattice-svcs:ServiceNetworkArn":                  {network.ARN, network.ARN, "-"},
+		"vpc-lattice-svcs:SourceVpc":                          {"vpc-1", "vpc-1", "-"},
+		"vpc-lattice-svcs:SourceVpcOwnerAccount":              {other, other, "-"},
+		"aws:SourceIp":                                        {"10.1.2.3", "10.1.2.3", "2001:db8::1"},
+		"aws:SecureTransport":                                 {"true", "true", "false"},
+		"aws:RequestedRegion":                                 {"us-west-2", "us-west-2", ""},
+		"aws:UserAgent":                                       {"curl", "curl", "-"},
+		"aws:referer":                                         {"page", "page", "-"},
+		"aws:ResourceAccount":                                 {own, own, "-"},
+		"aws:ResourceOrgID":                                   {"o-1", "o-1", "-"},
+		"aws:ResourceTag/stage":                               {"prod", "prod", "-"},
+		"aws:PrincipalType":                                   {"Anonymous", "Anonymous", "User"},
+		"aws:username":                                        {"-", "-", "erika"},
+		"aws:CurrentTime":                                     {"2026-11-25T12:00:00Z", "2026-11-25T12:00:00Z", "2026-11-25T12:00:00Z"},
+		"aws:SourceVpc":                                       {"-", "-", "-"},
+		"aws:SourceVpce":                                      {"-", "-", "-"},
+		"aws:TagKeys":                                         {"-", "-", "-"},
+		"aws:RequestTag/x":                                    {"-", "-", "-"},
+		"aws:CalledVia":                                       {"-", "-", "-"},
+		"vpc-lattice:AuthType":                                {"-", "-", "-"},
+		"sts:RoleSessionName":                                 {"-", "-", "-"},
+		"vpc-lattice-svcs:Other":                              {"-", "-", "-"},
+	} {
+		key := policy.ParseKey(name)
+		for i, v := range []*authz.Invocation{full, &call, bare} {
+			got := "-"
+			if value, present := v.Lookup(&key); present {
+				got = value.One
+			}
+			if got != want[i] {
+				t.Errorf("%s, request %d: %q, want %q", name, i, got, want[i])
+			}
 		}
 	}
 }

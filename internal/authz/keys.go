@@ -12,14 +12,16 @@ import (
 	"github.com/latchwork/latchwork/internal/snapshot"
 )
 
-// CallerKeys answers the condition keys that follow from who the caller is and
-// from the time. Enforcement points answer their own keys first and leave the rest
-// to it.
+// CallerKeys answers the condition keys that follow from who the caller is, from whose
+// the resource is, and from the time. Enforcement points answer their own keys first
+// and leave the rest to it.
 // Source: IUG, "AWS global condition context keys".
 type CallerKeys struct {
 	Snap      *snapshot.Snapshot
 	Principal *identity.Principal
-	Now       time.Time
+	// Owner is the account that has the resource; "" if nobody knows.
+	Owner string
+	Now   time.Time
 }
 
 // anonymous is the value of the two keys that an unsigned request has too.
@@ -36,6 +38,12 @@ func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 		return policy.Single(c.Now.UTC().Format(time.RFC3339)), true
 	case policy.EpochTime:
 		return policy.Single(strconv.FormatInt(c.Now.Unix(), 10)), true
+	case policy.ResourceAccount:
+		return text(c.Owner)
+	case policy.ResourceOrgID:
+		return text(c.Snap.Account(c.Owner).OrgID)
+	case policy.ResourceOrgPaths:
+		return list(c.Snap.Account(c.Owner).OrgPaths)
 	case policy.PrincipalAccount:
 		if anonymously {
 			return policy.Single(anonymous), true
@@ -62,11 +70,15 @@ func (c *CallerKeys) Lookup(k *policy.Key) (policy.Values, bool) {
 			return policy.Single(p.Name), true
 		}
 		return policy.Values{}, false
+	case policy.PrincipalServiceNamesList:
+		if p.Kind == identity.Service {
+			return list([]string{p.Name})
+		}
+		return policy.Values{}, false
 	case policy.PrincipalOrgID:
 		return text(c.Snap.Account(p.Account).OrgID)
 	case policy.PrincipalOrgPaths:
-		paths := c.Snap.Account(p.Account).OrgPaths
-		return policy.Values{Many: paths, List: true}, len(paths) > 0
+		return list(c.Snap.Account(p.Account).OrgPaths)
 	case policy.PrincipalTag:
 		return c.tag(k.Tail)
 	case policy.PrincipalIsAWSService:
@@ -147,6 +159,11 @@ func Tag(tags map[string]string, key string) (policy.Values, bool) {
 		}
 	}
 	return policy.Values{One: strings.Join(many, ","), Many: many, Repeated: true}, true
+}
+
+// list is the value of a key whose type is a list; an empty one is absent.
+func list(values []string) (policy.Values, bool) {
+	return policy.Values{Many: values, List: true}, len(values) > 0
 }
 
 // text is a single value; an empty one is absent.

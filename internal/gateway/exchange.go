@@ -207,7 +207,7 @@ func (g *Gateway) locate(x *exchange) *snapshot.Listener {
 // authorize authenticates the caller and asks for the decision. It answers the
 // request itself if that is no.
 func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
-	x.Caller = authz.CallerKeys{Snap: x.snap, Principal: x.principal, Now: x.started}
+	x.Caller = authz.CallerKeys{Snap: x.snap, Principal: x.principal, Owner: x.Service.Account, Now: x.started}
 	if x.Service.AuthType == "NONE" && x.Network.AuthType == "NONE" {
 		// Nobody is asked who they are, so a bad signature is not looked at either.
 		x.Strip()

@@ -30,6 +30,7 @@ const (
 	PrincipalType
 	PrincipalIsAWSService
 	PrincipalServiceName
+	PrincipalServiceNamesList
 	ViaAWSService
 	UserID
 	Username
@@ -72,6 +73,7 @@ var keyNames = map[KeyID]string{
 	PrincipalType:             "aws:PrincipalType",
 	PrincipalIsAWSService:     "aws:PrincipalIsAWSService",
 	PrincipalServiceName:      "aws:PrincipalServiceName",
+	PrincipalServiceNamesList: "aws:PrincipalServiceNamesList",
 	ViaAWSService:             "aws:ViaAWSService",
 	UserID:                    "aws:userid",
 	Username:                  "aws:username",

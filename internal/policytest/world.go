@@ -298,6 +298,7 @@ func (w *world) invocation(r *Request, at *yaml.Node, service *snapshot.Service,
 		r = &Request{}
 	}
 	in := &inbound.Request{Method: r.Method, Target: r.Path, Authority: r.Host, Major: 1}
+	caller.Owner = service.Account
 	v := &authz.Invocation{In: in, Service: service, Network: network, Caller: caller, Port: r.Port}
 	tls := r.TLS != nil && *r.TLS
 	switch r.Protocol {
@@ -360,7 +361,6 @@ func or(text *string, otherwise string) {
 type keys struct {
 	said     map[string]policy.Values
 	resource *Resource
-	account  string
 	caller   authz.CallerKeys
 }
 
@@ -369,17 +369,8 @@ func (k *keys) Lookup(key *policy.Key) (policy.Values, bool) {
 	if v, ok := k.said[key.Name]; ok {
 		return v, true
 	}
-	switch key.ID {
-	case policy.ResourceTag:
+	if key.ID == policy.ResourceTag {
 		return authz.Tag(k.resource.Tags, key.Tail)
-	case policy.ResourceAccount:
-		return policy.Single(k.account), k.account != ""
-	case policy.ResourceOrgID:
-		id := k.caller.Snap.Account(k.account).OrgID
-		return policy.Single(id), id != ""
-	case policy.ResourceOrgPaths:
-		paths := k.caller.Snap.Account(k.account).OrgPaths
-		return policy.Values{Many: paths, List: true}, len(paths) > 0
 	}
 	return k.caller.Lookup(key)
 }
@@ -407,8 +398,8 @@ func (w *world) general(c *Case, r *Resource, at *yaml.Node, caller authz.Caller
 	if parts := strings.SplitN(q.Resource, ":", 6); len(parts) == 6 && parts[4] != "aws" {
 		or(&q.Account, parts[4])
 	}
-	k.account = q.Account
-	or(&k.account, caller.Principal.Account)
+	k.caller.Owner = q.Account
+	or(&k.caller.Owner, caller.Principal.Account)
 	switch {
 	case r.Policy != nil && r.TrustPolicy != nil:
 		w.d.wrong(at, "a resource has a policy or a trust-policy, not both")

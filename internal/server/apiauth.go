@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -81,13 +82,13 @@ func (a *apiAuth) Authorize(ctx context.Context, call *awsapi.Call) error {
 		q := &authz.Query{
 			Request: policy.Request{
 				Principal: call.Caller.Principal, Action: action, Resource: r.ARN,
-				Keys: a.keys(snap, call, call.Caller.Principal, r.Keys),
 			},
 			Account: owner(r.ARN),
 		}
 		if r.Shared {
 			q.Account = call.Account
 		}
+		q.Keys = a.keys(snap, call, call.Caller.Principal, q.Account, r.Keys)
 		d := authz.Decide(snap, q)
 		a.decided(d.Cause, d.Stage)
 		if !d.Allowed {
@@ -120,10 +121,11 @@ func (k *apiKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 	return k.caller.Lookup(key)
 }
 
-func (a *apiAuth) keys(snap *snapshot.Snapshot, call *awsapi.Call, who *identity.Principal, more ...[]awsapi.Key) *apiKeys {
+// keys of a call on a resource of an account; "" stands for the caller's own.
+func (a *apiAuth) keys(snap *snapshot.Snapshot, call *awsapi.Call, who *identity.Principal, owner string, more ...[]awsapi.Key) *apiKeys {
 	k := &apiKeys{
 		own:    policy.MapKeys{},
-		caller: authz.CallerKeys{Snap: snap, Principal: who, Now: a.clock()},
+		caller: authz.CallerKeys{Snap: snap, Principal: who, Owner: cmp.Or(owner, call.Account), Now: a.clock()},
 	}
 	if r := call.Request; r != nil {
 		k.own.Set("aws:SourceIp", r.Remote.Addr().Unmap().String())
@@ -139,7 +141,9 @@ func (a *apiAuth) keys(snap *snapshot.Snapshot, call *awsapi.Call, who *identity
 			k.own.Set("aws:referer", referer)
 		}
 	}
-	k.own.Set("aws:RequestedRegion", call.Region)
+	if call.Region != "" {
+		k.own.Set("aws:RequestedRegion", call.Region)
+	}
 	for _, list := range append([][]awsapi.Key{call.Keys}, more...) {
 		for _, key := range list {
 			// Without a value a key is absent, which is not the same as empty.
@@ -166,7 +170,7 @@ func (d roleDecider) AssumeRole(ctx context.Context, ask sts.Ask) error {
 	if !ok || role.Kind != identity.AssumedRole {
 		return fault.New("AccessDenied", "there is no role %s", ask.Role)
 	}
-	q := authz.OfRole(role, ask.Caller, ask.Action, d.auth.keys(snap, call, ask.Caller, ask.Keys))
+	q := authz.OfRole(role, ask.Caller, ask.Action, d.auth.keys(snap, call, ask.Caller, role.Account, ask.Keys))
 	decision := authz.Decide(snap, q)
 	d.auth.decided(decision.Cause, decision.Stage)
 	if !decision.Allowed {

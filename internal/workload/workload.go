@@ -161,7 +161,7 @@ type keys struct {
 }
 
 func (s *Service) keys(snap *snapshot.Snapshot, d *delivery, who *identity.Principal, role *snapshot.Entity, now time.Time) *keys {
-	k := &keys{own: policy.MapKeys{}, caller: authz.CallerKeys{Snap: snap, Principal: who, Now: now}, role: role}
+	k := &keys{own: policy.MapKeys{}, caller: authz.CallerKeys{Snap: snap, Principal: who, Owner: role.Account, Now: now}, role: role}
 	k.own.Set("sts:RoleSessionName", d.session)
 	// Sources: ECS Developer Guide, "Amazon ECS task IAM role", and EKS User Guide, "EKS
 	// Pod Identity role trust policies": conditions against the confused deputy.

@@ -89,7 +89,7 @@ func (s *Server) decide(snap *snapshot.Snapshot, g *grant) (verdict, error) {
 func (s *Server) permitted(snap *snapshot.Snapshot, g *grant, rule snapshot.ProxyAuthorization, v *verdict) error {
 	ask := func(action, resource string, tags map[string]string) bool {
 		v.question = &authz.Query{
-			Request: policy.Request{Principal: g.caller.principal, Action: action, Resource: resource, Keys: s.keys(snap, g, tags)},
+			Request: policy.Request{Principal: g.caller.principal, Action: action, Resource: resource, Keys: s.keys(snap, g, accountOf(resource), tags)},
 			Account: accountOf(resource),
 		}
 		v.decision = authz.Decide(snap, v.question)
@@ -160,15 +160,15 @@ func (k *streamKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 	return k.caller.Lookup(key)
 }
 
-func (s *Server) keys(snap *snapshot.Snapshot, g *grant, tags map[string]string) *streamKeys {
+func (s *Server) keys(snap *snapshot.Snapshot, g *grant, owner string, tags map[string]string) *streamKeys {
 	k := &streamKeys{
 		own:    policy.MapKeys{},
 		tags:   tags,
-		caller: authz.CallerKeys{Snap: snap, Principal: g.caller.principal, Now: s.cfg.Clock()},
+		caller: authz.CallerKeys{Snap: snap, Principal: g.caller.principal, Owner: owner, Now: s.cfg.Clock()},
 	}
 	r := g.caller.request
 	if r.Remote.IsValid() {
-		k.own.Set("aws:SourceIp", r.Remote.Addr().String())
+		k.own.Set("aws:SourceIp", r.Remote.Addr().Unmap().String())
 	}
 	secure := "false"
 	if r.TLS != nil {
@@ -177,6 +177,9 @@ func (s *Server) keys(snap *snapshot.Snapshot, g *grant, tags map[string]string)
 	k.own.Set("aws:SecureTransport", secure)
 	if agent, ok := r.Get("user-agent"); ok {
 		k.own.Set("aws:UserAgent", agent)
+	}
+	if referer, ok := r.Get("referer"); ok {
+		k.own.Set("aws:referer", referer)
 	}
 	k.own.Set("aws:RequestedRegion", g.endpoint.Region)
 	return k

@@ -130,7 +130,7 @@ func (r *simulation) simulate(p *pair) wire.EvaluationResult {
 	}
 	missing := []string{}
 	for i := range r.referenced {
-		if _, present := r.keys.Lookup(&r.referenced[i]); !present {
+		if _, present := q.Keys.Lookup(&r.referenced[i]); !present {
 			missing = append(missing, r.referenced[i].Text)
 		}
 	}

@@ -195,9 +195,7 @@ func (r *simulation) readCaller(in *wire.SimulatePrincipalPolicyRequest) error {
 	}
 	made.Kind, made.ARN, made.ID, made.Account = r.who.Kind, r.who.IssuerARN, r.who.IssuerID, r.who.Account
 	r.world = r.world.With(snapshot.Stated{Entity: made, Policies: r.policies, Boundary: r.boundary})
-	if r.who.ARN != "" {
-		r.keys.caller = &authz.CallerKeys{Snap: r.world, Principal: r.who}
-	}
+	r.keys.caller = authz.CallerKeys{Snap: r.world, Principal: r.who}
 	return nil
 }
 
@@ -295,10 +293,11 @@ func (r *simulation) readContext(in *wire.SimulatePrincipalPolicyRequest) error 
 }
 
 // simulatedKeys are the keys that a simulation states, and those that follow from its
-// caller. Time and place of a call are not known unless they are stated.
+// caller and the owner of the resource. Time and place of a call are not known unless
+// they are stated.
 type simulatedKeys struct {
 	stated map[string]policy.Values
-	caller *authz.CallerKeys // nil if nothing is known of the caller
+	caller authz.CallerKeys
 }
 
 // Lookup implements policy.Keys.
@@ -306,8 +305,14 @@ func (k *simulatedKeys) Lookup(key *policy.Key) (policy.Values, bool) {
 	if v, ok := k.stated[key.Name]; ok {
 		return v, true
 	}
-	if k.caller == nil || key.ID == policy.CurrentTime || key.ID == policy.EpochTime {
+	switch key.ID {
+	case policy.CurrentTime, policy.EpochTime:
 		return policy.Values{}, false
+	case policy.ResourceAccount, policy.ResourceOrgID, policy.ResourceOrgPaths:
+	default:
+		if k.caller.Principal.ARN == "" {
+			return policy.Values{}, false // Nothing is known of the caller.
+		}
 	}
 	return k.caller.Lookup(key)
 }
@@ -352,12 +357,14 @@ func (r *simulation) readResourcePolicy(in *wire.SimulatePrincipalPolicyRequest,
 
 // question is what is asked of an action on a resource.
 func (r *simulation) question(p *pair) *authz.Query {
-	q := &authz.Query{
-		Request: policy.Request{Principal: r.who, Action: p.action, Resource: p.resource, Keys: &r.keys},
-		Account: r.owner,
-	}
+	keys := r.keys
+	keys.caller.Owner = r.owner
 	if parts := strings.SplitN(p.resource, ":", 6); len(parts) == 6 && policy.IsAccount(parts[4]) {
-		q.Account = parts[4]
+		keys.caller.Owner = parts[4]
+	}
+	q := &authz.Query{
+		Request: policy.Request{Principal: r.who, Action: p.action, Resource: p.resource, Keys: &keys},
+		Account: keys.caller.Owner,
 	}
 	if r.resourcePolicies == nil {
 		return q

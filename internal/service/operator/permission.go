@@ -73,7 +73,7 @@ func (s *Service) ExplainPermission(ctx context.Context, in *ExplainPermissionIn
 		who = identity.RoleSession(call.Partition, e.Account, e.ARN, e.ID, e.Name, supposed)
 		who.Session.IssuedAt = now
 	}
-	keys := &permissionKeys{own: policy.MapKeys{}, caller: authz.CallerKeys{Snap: snap, Principal: &who, Now: now}}
+	keys := &permissionKeys{own: policy.MapKeys{}, caller: authz.CallerKeys{Snap: snap, Principal: &who, Owner: call.Account, Now: now}}
 	keys.own.Set("aws:SecureTransport", "true")
 	q := &authz.Query{Request: policy.Request{Principal: &who, Action: *in.Action, Resource: *in.Resource, Keys: keys}}
 	out := &ExplainPermissionOutput{}
