@@ -1,8 +1,10 @@
 package policytest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"reflect"
@@ -30,16 +32,47 @@ func (d *decoder) wrong(n *yaml.Node, format string, args ...any) {
 
 // parse reads the text of a file. The only node of an empty one is null.
 func (d *decoder) parse(text []byte) *yaml.Node {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := in.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		d.errs = append(d.errs, errors.New(d.file+": the file is empty"))
+		return nil
+	case err != nil:
 		d.errs = append(d.errs, fmt.Errorf("%s: %s", d.file, strings.TrimPrefix(err.Error(), "yaml: ")))
 		return nil
 	}
-	if len(doc.Content) == 0 {
-		d.errs = append(d.errs, errors.New(d.file+": the file is empty"))
+	if err := in.Decode(&more); !errors.Is(err, io.EOF) {
+		d.wrong(&more, "the file has more than one document")
+		return nil
+	}
+	if size(&doc, map[*yaml.Node]int{}) > maxNodes {
+		d.wrong(doc.Content[0], "the file is too large, or an anchor of it has itself inside")
 		return nil
 	}
 	return doc.Content[0]
+}
+
+// maxNodes bounds what anchors make of a file.
+const maxNodes = 1_000_000
+
+// size is how many nodes there are in one with everything that its anchors stand for,
+// more than maxNodes if it is inside itself. known has the sizes of others, and what is
+// being counted.
+func size(n *yaml.Node, known map[*yaml.Node]int) int {
+	if s, ok := known[n]; ok {
+		return s
+	}
+	known[n] = maxNodes + 1
+	s := 1
+	if n.Alias != nil {
+		s += size(n.Alias, known)
+	}
+	for _, item := range n.Content {
+		s = min(s+size(item, known), maxNodes+1)
+	}
+	known[n] = s
+	return s
 }
 
 // decode reads a node into a value. What the value has before stays where the node says

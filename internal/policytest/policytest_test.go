@@ -95,6 +95,9 @@ func TestWrongFiles(t *testing.T) {
 	const fine = "\n- {name: b, principal: anonymous, service: {auth-type: NONE}, want: allow}\n"
 	for _, test := range []struct{ name, text, want string }{
 		{"empty", "", "f.yaml: the file is empty"},
+		{"two documents", "cases:" + fine + "---\ncases:" + fine, "f.yaml:3:1: the file has more than one document"},
+		{"two documents, one bad", "cases:" + fine + "---\n[", "the file has more than one document"},
+		{"an anchor inside itself", "policies: &a {b: *a}\ncases:" + fine, "an anchor of it has itself inside"},
 		{"no YAML", "cases: [", "f.yaml: line 1"},
 		{"no cases", "description: x", "f.yaml: there are no cases"},
 		{"unknown field", "principels: {}\ncases:" + fine, `f.yaml:1:1: there is no field "principels": did you mean "principals"?`},
@@ -274,6 +277,42 @@ cases:
 			t.Errorf("%s: got %s", r.Name, r.Got)
 		}
 	}
+}
+
+// TestHiddenFolders: what begins with a dot is not for us.
+func TestHiddenFolders(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, ".github"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, ".github"), "ci.yml", "on: push")
+	write(t, dir, "f.yml", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, want: allow}")
+	if tests, err := Load([]string{dir}); err != nil || len(tests) != 1 {
+		t.Errorf("%d cases, %v", len(tests), err)
+	}
+}
+
+// FuzzRead: no text makes it panic, and what is read can be decided and told.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{
+		"cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, request: {query: {a: [b, c]}, headers: {d: e}}, want: allow}",
+		"principals: {a: &a {user: 'arn:aws:iam::1:user/a', groups: [g]}, b: {<<: *a, like: a}}\ngroups: {g: [{file: x}]}\ncases: [{name: a, principal: b, action: s3:x, want: {cause: explicit}}]",
+		"accounts: {1: {organization: o, service-control-policies: [[FullAWSAccess], [p]]}}\npolicies: {p: {Version: 2012-10-17, Statement: {Effect: Deny, Action: '*', Resource: '*'}}}\ncases: [{name: a, principal: {role: 'arn:aws:iam::1:role/r'}, action: s3:x, want: deny}]",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Add([]byte("cases:\n- {name: a, principal: {like: b}, action: s3:x, resource: [], context: {a: [b]}, want: {}}\ndefaults: {time: x}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		tests, err := read("f.yaml", text, compiled{})
+		if err != nil {
+			return
+		}
+		for _, r := range Run(tests, nil) {
+			if r.Explanation != nil {
+				r.difference()
+			}
+		}
+	})
 }
 
 // BenchmarkThousand reads and decides a thousand cases.

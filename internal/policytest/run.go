@@ -98,8 +98,14 @@ func filesOf(path string) ([]string, error) {
 	}
 	var files []string
 	err = filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil {
 			return err
+		}
+		if entry.IsDir() {
+			if name := entry.Name(); file != path && strings.HasPrefix(name, ".") {
+				return filepath.SkipDir
+			}
+			return nil
 		}
 		switch filepath.Ext(file) {
 		case ".yaml", ".yml":
