@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"sigs.k8s.io/yaml"
 )
 
 // minimum is how many cases there are at least under cases/.
@@ -43,21 +45,10 @@ func TestCases(t *testing.T) {
 
 // TestDocument: the examples of the document are files of cases that are as wanted.
 func TestDocument(t *testing.T) {
-	text, err := os.ReadFile("../../docs/policy-tests.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	n := 0
-	for _, block := range regexp.MustCompile("(?s)```(yaml|json)\n(.*?)```").FindAllSubmatch(text, -1) {
-		name := "within.json"
-		if string(block[1]) == "yaml" {
-			n++
-			name = fmt.Sprintf("%d.yaml", n)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), block[2], 0o600); err != nil {
-			t.Fatal(err)
-		}
+	examples := documented(t)
+	for name, text := range examples {
+		write(t, dir, name, text)
 	}
 	tests, err := Load([]string{dir})
 	if err != nil {
@@ -68,12 +59,32 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s\n%s", r.Name, r.difference())
 		}
 	}
-	if n != 3 || len(tests) != 10 {
-		t.Errorf("%d examples with %d cases", n, len(tests))
+	if len(examples) != 4 || len(tests) != 10 {
+		t.Errorf("%d examples with %d cases", len(examples), len(tests))
 	}
 }
 
-// TestSchema: the published schema is that of the types. UPDATE=1 writes it.
+// documented gives the examples of the document, and the policy that one of them names,
+// by the names of files.
+func documented(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/policy-tests.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, block := range regexp.MustCompile("(?s)```(yaml|json)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		name := "within.json"
+		if block[1] == "yaml" {
+			name = fmt.Sprintf("%d.yaml", len(out))
+		}
+		out[name] = block[2]
+	}
+	return out
+}
+
+// TestSchema: the published schema is that of the types, and takes the files that the
+// reader takes. UPDATE=1 writes it.
 func TestSchema(t *testing.T) {
 	const file = "../../docs/policy-tests.schema.json"
 	if os.Getenv("UPDATE") != "" {
@@ -87,6 +98,55 @@ func TestSchema(t *testing.T) {
 	}
 	if !bytes.Equal(want, Schema()) {
 		t.Errorf("the schema has changed: run UPDATE=1 go test ./internal/policytest")
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource(SchemaID, document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile(SchemaID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate := func(text []byte) error {
+		raw, err := yaml.YAMLToJSON(text)
+		if err != nil {
+			return err
+		}
+		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			return err
+		}
+		return schema.Validate(instance)
+	}
+	files, err := filesOf("../../cases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(text); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	for name, example := range documented(t) {
+		if err := validate([]byte(example)); err != nil && name != "within.json" {
+			t.Errorf("%s\n%v", example, err)
+		}
+	}
+	for _, wrong := range []string{
+		"description: x", "cases: []\nprincipels: {}", "cases: {}", "cases: [{want: perhaps}]", "cases: [{want: {stage: sevice}}]", "cases: [{principal: {user: []}}]",
+		"cases: [{service: {auth-type: IAM}}]", "cases: [{request: {port: http}}]", "cases: [{request: {protocol: ftp}}]", "cases: [{context: {a: {}}}]", "cases: [{principal: 5}]",
+	} {
+		if err := validate([]byte(wrong)); err == nil {
+			t.Errorf("the schema takes %s", wrong)
+		}
 	}
 }
 
