@@ -190,8 +190,9 @@ func variable(text string) (name string, size int) {
 	}
 	end := strings.IndexByte(text, '}')
 	if quote := strings.Index(text, ", '"); quote >= 0 && quote < end {
-		if closing := strings.Index(text, "'}"); closing > quote+2 {
-			end = closing + 1
+		opened := quote + len(", '")
+		if closing := strings.Index(text[opened:], "'}"); closing >= 0 {
+			end = opened + closing + 1
 		}
 	}
 	if end < 0 {
