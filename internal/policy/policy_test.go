@@ -242,41 +242,6 @@ func TestCompactAndNewlines(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	f.Add(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*/${aws:username, 'x'}","Condition":{"StringLike":{"aws:PrincipalArn":["a*","${*}"]}}}]}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, kind := range kinds {
-			d, err := policy.Parse(kind, text)
-			if err != nil {
-				var bad *policy.Error
-				if !errors.As(err, &bad) || bad.Line < 1 || bad.Column < 1 || bad.Offset > len(text) {
-					t.Fatalf("%v at no place of the text", err)
-				}
-				continue
-			}
-			c, err := policy.Compile(d)
-			if err != nil {
-				continue
-			}
-			r := &policy.Request{Principal: principals["session"], Action: "vpc-lattice-svcs:Invoke", Resource: "arn:aws:vpc-lattice:r:1:service/svc/x", Keys: policy.NoKeys{}}
-			m := c.Match(r)
-			c.Explain(r)
-			policy.Lint(d)
-			compact, err := policy.Compact(text)
-			if err != nil {
-				t.Fatalf("a policy that parses cannot be compacted: %v", err)
-			}
-			again, err := policy.Parse(kind, compact)
-			if err != nil {
-				t.Fatalf("the compact text does not parse: %v", err)
-			}
-			if c2, err := policy.Compile(again); err == nil && c2.Match(r).Verdict != m.Verdict {
-				t.Fatal("the compact text means something else")
-			}
-		}
-	})
-}
-
 // TestWithPrincipals: principals change, and nothing else does, wherever the same
 // text is and however it is written.
 func TestWithPrincipals(t *testing.T) {

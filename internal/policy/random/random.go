@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/policy/reference"
@@ -250,7 +251,7 @@ func writeStatement(b *strings.Builder, s *policy.Statement) {
 			b.WriteString(`,"` + e.name + `":` + oneOrMore(e.texts, quote))
 		}
 	}
-	if s.Conditions != nil {
+	if len(s.Conditions) > 0 {
 		b.WriteString(`,"Condition":{`)
 		for i, c := range s.Conditions {
 			switch {
@@ -314,9 +315,13 @@ func quote(s string) string {
 	}
 	var b strings.Builder
 	for _, r := range string(out) {
-		if r > 0xFF { // IAM takes such a character only escaped.
+		switch {
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		case r > 0xFF: // IAM takes such a character only escaped.
 			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
+		default:
 			b.WriteRune(r)
 		}
 	}
