@@ -97,6 +97,9 @@ func signed(t *testing.T, id, secret, token string) *inbound.Request {
 	return in
 }
 
+// TestAuthenticate: nobody is somebody whose signature was not verified, as with
+// CVE-2026-40344 and CVE-2020-11012 (an error that did not end the request), and no
+// session is without its token, as with floci issue 3487.
 func TestAuthenticate(t *testing.T) {
 	k, _ := ring(t)
 	other, _ := ring(t)
