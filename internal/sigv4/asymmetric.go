@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"runtime"
 	"slices"
@@ -66,12 +65,12 @@ func derivePublic(accessKeyID string, secret Secret) (*ecdsa.PublicKey, error) {
 func (v *Verifier) public(s *Signature, secret Secret) (*ecdsa.PublicKey, error) {
 	id := s.AccessKeyID
 	if len(secret) == 0 {
-		id, secret = "", Secret(dummySecret)
+		id, secret = "", dummySecret
 	}
 	v.mu.RLock()
 	k := v.publics[id]
 	v.mu.RUnlock()
-	if k != nil && subtle.ConstantTimeCompare(k.secret, secret) == 1 {
+	if k != nil && k.secret.same(secret) {
 		return k.key, nil
 	}
 	key, err := derivePublic(id, secret)
@@ -82,7 +81,7 @@ func (v *Verifier) public(s *Signature, secret Secret) (*ecdsa.PublicKey, error)
 	if len(v.publics) >= maxKeys {
 		clear(v.publics)
 	}
-	v.publics[strings.Clone(id)] = &publicKey{slices.Clone(secret), key}
+	v.publics[strings.Clone(id)] = &publicKey{secret, key}
 	v.mu.Unlock()
 	return key, nil
 }

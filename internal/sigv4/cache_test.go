@@ -72,7 +72,7 @@ func TestNobodySignsWithTheDummy(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Expect{Service: "s", Now: s.Time, Skew: time.Minute}
-	for _, secret := range []string{dummySecret, ""} {
+	for _, secret := range []string{string(dummySecret), ""} {
 		x := NewVerifier().scratch()
 		p, err := payload(r, s, want)
 		if err != nil {

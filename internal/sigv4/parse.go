@@ -6,7 +6,6 @@ package sigv4
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
@@ -265,12 +264,7 @@ const (
 // finish checks the parts that both forms have.
 func (s *Signature) finish() error {
 	var end string
-	slashes := 0
-	for i := range len(s.credential) {
-		if s.credential[i] == '/' {
-			slashes++
-		}
-	}
+	slashes := strings.Count(s.credential, "/")
 	switch {
 	case s.asymmetric() && slashes != 3:
 		return failf(Malformed, "Credential must have exactly 4 slash-delimited elements for %s, e.g. keyid/date/service/term.", AlgorithmECDSA)
@@ -296,16 +290,15 @@ func (s *Signature) finish() error {
 		return failf(BadScope, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.8s' != '%s', from '%s'.", s.Date, day, s.timeText)
 	}
 	if s.asymmetric() {
-		if n := len(s.Signature); n > 2*maxDER || n%2 != 0 || !lowerHex(s.Signature) {
+		if n := len(s.Signature); n > 2*maxDER || n%2 != 0 || !unhexLower(s.der[:], s.Signature) {
 			return failf(Malformed, "the signature must be an ECDSA signature in DER, as up to %d lower-case hexadecimal digits.", 2*maxDER)
 		}
-		s.size, _ = hex.Decode(s.der[:], []byte(s.Signature))
+		s.size = len(s.Signature) / 2
 		return s.signedHeaders()
 	}
-	if len(s.Signature) != 2*len(s.sum) || !lowerHex(s.Signature) {
+	if len(s.Signature) != 2*len(s.sum) || !unhexLower(s.sum[:], s.Signature) {
 		return failf(Malformed, "the signature must be 64 lower-case hexadecimal digits.")
 	}
-	_, _ = hex.Decode(s.sum[:], []byte(s.Signature))
 	return s.signedHeaders()
 }
 
@@ -358,14 +351,28 @@ func trim(s string) string {
 	return s
 }
 
-func lowerHex(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
+// unhexLower decodes an even number of digits, of which letters must be small; false if
+// they are no such digits.
+func unhexLower(to []byte, s string) bool {
+	bad := byte(0)
+	for i := 0; i+1 < len(s); i += 2 {
+		high, low := lowerDigit[s[i]], lowerDigit[s[i+1]]
+		bad |= high | low
+		to[i/2] = high<<4 | low&15
 	}
-	return true
+	return bad < 16
 }
+
+// lowerDigit is the value of a digit; 255 for what is none.
+var lowerDigit = func() (value [256]byte) {
+	for i := range value {
+		value[i] = 255
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		value[c] = byte(i)
+	}
+	return value
+}()
 
 // hasUpper tells whether a name is not its own lower case.
 func hasUpper(name string) bool {

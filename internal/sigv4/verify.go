@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"hash"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -247,7 +246,8 @@ func (s *Signature) checkTime(want Expect) error {
 	if s.Presigned && s.Expires > 0 && s.Expires < age {
 		age = s.Expires
 	}
-	if limit := want.Now.Add(-age); s.Time.Before(limit.Truncate(time.Second)) {
+	// Whole seconds are what a request can say.
+	if limit := want.Now.Add(-age); s.Time.Unix() < limit.Unix() {
 		return failf(Expired, "Signature expired: %s is now earlier than %s (%s - %s)", s.timeText, stamp(limit), stamp(want.Now), span(age))
 	}
 	if limit := want.Now.Add(want.Skew); s.Time.After(limit) {
@@ -308,7 +308,7 @@ func payload(r *inbound.Request, s *Signature, want Expect) (string, error) {
 const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // dummySecret stands for the secret of a key that is not known.
-const dummySecret = "0000000000000000000000000000000000000000"
+var dummySecret = Secret("0000000000000000000000000000000000000000")
 
 // signingKey derives a signing key, or takes it from the cache. Unknown keys share
 // one entry a scope: names that a forger makes up neither fill the cache nor take
@@ -316,15 +316,15 @@ const dummySecret = "0000000000000000000000000000000000000000"
 func (v *Verifier) signingKey(s *Signature, secret Secret) *signingKey {
 	id := s.credential
 	if len(secret) == 0 {
-		id, secret = s.credential[len(s.AccessKeyID):], Secret(dummySecret)
+		id, secret = s.credential[len(s.AccessKeyID):], dummySecret
 	}
 	v.mu.RLock()
 	k := v.keys[id]
 	v.mu.RUnlock()
-	if k != nil && subtle.ConstantTimeCompare(k.secret, secret) == 1 {
+	if k != nil && k.secret.same(secret) {
 		return k
 	}
-	k = &signingKey{secret: slices.Clone(secret), key: deriveKey(secret, s.Date, s.Region, s.Service)}
+	k = &signingKey{secret: secret, key: deriveKey(secret, s.Date, s.Region, s.Service)}
 	v.mu.Lock()
 	if len(v.keys) >= maxKeys {
 		clear(v.keys)
