@@ -82,20 +82,11 @@ func (l *linter) find(s *Statement, offset int, code, fix, format string, args .
 	l.out = append(l.out, f)
 }
 
-// Size is what the size of the document is counted as against its kind's quota: in
-// characters that are not white space for IAM, in bytes for the others.
-// Source: IUG, "IAM and AWS STS quotas"; VPC Lattice User Guide, "Quotas"; AWS
-// Organizations User Guide, "Quotas".
-func (d *Document) Size() int {
-	switch d.Kind {
-	case ServiceControl, Resource:
-		return len(d.Text)
-	case AuthPolicy:
-		compact, _ := Compact(d.Text) // The document was parsed: it is JSON.
-		return len(compact)
-	}
+// Size counts what IAM counts against its quotas: characters that are not white space.
+// Source: IUG, "IAM and AWS STS quotas", IAM name requirements and character limits.
+func Size(text string) int {
 	n := 0
-	for _, r := range d.Text {
+	for _, r := range text {
 		if !unicode.IsSpace(r) {
 			n++
 		}
@@ -103,12 +94,26 @@ func (d *Document) Size() int {
 	return n
 }
 
+// counted is the size of the document as its service counts it.
+// Source: as Size; VPC Lattice User Guide, "Quotas"; AWS Organizations User Guide,
+// "Quotas".
+func (d *Document) counted() int {
+	switch d.Kind {
+	case ServiceControl:
+		return len(d.Text)
+	case AuthPolicy:
+		compact, _ := Compact(d.Text) // The document was parsed: it is JSON.
+		return len(compact)
+	}
+	return Size(d.Text)
+}
+
 // sizes are the most that a document of a kind can be anywhere: of an identity policy
 // as an inline policy of a role.
 var sizes = map[Kind]int{Identity: 10240, Boundary: 6144, Session: 2048, Trust: 4096, AuthPolicy: 10240, ServiceControl: 5120}
 
 func (l *linter) size() {
-	if most, size := sizes[l.doc.Kind], l.doc.Size(); most > 0 && size > most {
+	if most, size := sizes[l.doc.Kind], l.doc.counted(); most > 0 && size > most {
 		l.find(nil, 0, "too-long", "make several policies of it, or use wildcards", "the %s is %d characters long, and AWS stores %d at most", l.doc.Kind, size, most)
 	}
 }

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,12 +93,16 @@ var examples = []example{
 	{"operator-of-another-type", policy.Identity, with(allowGetUser, `"NumericEquals":{"aws:PrincipalAccount":"123456789012"}`), with(allowGetUser, `"StringEquals":{"aws:PrincipalAccount":"123456789012"}`)},
 	{"operator-of-another-type", policy.Identity, with(allowGetUser, `"StringEquals":{"aws:CurrentTime":"2026-01-01T00:00:00Z"}`), with(allowGetUser, `"NumericGreaterThan":{"aws:EpochTime":"1767225600"}`)},
 	{"operator-of-another-type", policy.Identity, with(allowGetUser, `"DateLessThan":{"aws:MultiFactorAuthAge":"2026-01-01T00:00:00Z"}`), with(allowGetUser, `"NumericLessThan":{"aws:MultiFactorAuthAge":"3600"}`)},
+	{"pass-role-any", policy.Identity, `"Effect":"Allow","Action":"iam:PassRole","Resource":"*"`, with(`"Effect":"Allow","Action":"iam:PassRole","Resource":"*"`, `"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}`)},
 	{"principal-never-matches", policy.AuthPolicy, strings.Replace(invoke, `{"AWS":"123456789012"}`, `{"Service":"ec2.amazonaws.com"}`, 1), invoke},
 	{"principal-never-matches", policy.Resource, strings.Replace(grants, `{"AWS":"123456789012"}`, `{"Federated":"accounts.google.com"}`, 1), strings.Replace(grants, `{"AWS":"123456789012"}`, `{"CanonicalUser":"79a5","Service":"x.amazonaws.com"}`, 1)},
 	{"principal-never-matches", policy.Trust, `"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"sts:AssumeRole"`, `"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"sts:AssumeRoleWithWebIdentity"`},
 	{"principal-never-matches", policy.Trust, `"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRoleWithSAML"`, `"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"`},
 	{"principal-never-matches", policy.Trust, `"Effect":"Allow","Principal":{"CanonicalUser":"79a5"},"Action":"sts:AssumeRole"`, takes},
 	{"query-in-resource", policy.AuthPolicy, strings.Replace(invoke, `"*"`, `"*/rates?day=1"`, 1), with(strings.Replace(invoke, `"*"`, `"*/rates"`, 1), `"ForAnyValue:StringEquals":{"vpc-lattice-svcs:RequestQueryString/day":"1"}`)},
+	{"redundant", policy.Identity, `"Effect":"Allow","Action":["iam:Get*","iam:GetUser"],"Resource":"*"`, `"Effect":"Allow","Action":["iam:Get*","iam:ListUsers"],"Resource":"*"`},
+	{"redundant", policy.Identity, `"Effect":"Allow","Action":["s3:GetObject","s3:getobject"],"Resource":"*"`, `"Effect":"Allow","Action":"s3:GetObject","Resource":"*"`},
+	{"redundant", policy.Identity, `"Effect":"Deny","Action":"s3:*","NotResource":["arn:aws:s3:::b/x","arn:aws:s3:::b/*"]`, `"Effect":"Deny","Action":"s3:*","NotResource":["arn:aws:s3:::b","arn:aws:s3:::b/*"]`},
 	{"resource-of-another-service", policy.Identity, `"Effect":"Allow","Action":["iam:GetUser","sts:AssumeRole"],"Resource":"arn:aws:s3:::b/*"`, `"Effect":"Allow","Action":["iam:GetUser","sts:AssumeRole"],"Resource":"arn:aws:iam::123456789012:role/a"`},
 	{"resource-of-another-service", policy.AuthPolicy, strings.Replace(invoke, `"*"`, `"arn:aws:execute-api:us-west-2:123456789012:a/*"`, 1), strings.Replace(invoke, `"*"`, `"arn:aws:vpc-lattice:us-west-2:123456789012:service/*"`, 1)},
 	{"session-arn", policy.Identity, with(denyGetUser, `"ArnLike":{"aws:PrincipalArn":"arn:aws:sts::123456789012:assumed-role/r/*"}`), with(denyGetUser, `"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/r"}`)},
@@ -112,7 +117,8 @@ var examples = []example{
 	{"too-long", policy.Session, `"Sid":"` + strings.Repeat("x", 2000) + `",` + allowGetUser, allowGetUser},
 	{"too-long", policy.AuthPolicy, `"Sid":"` + strings.Repeat("x", 10240) + `",` + invoke, invoke},
 	{"too-long", policy.ServiceControl, `"Sid":"` + strings.Repeat("x", 5100) + `",` + denyGetUser, denyGetUser},
-	{"unknown-action", policy.Identity, `"Effect":"Allow","Action":["iam:GetUsr","vpc-lattice-svcs:Get*"],"Resource":"*"`, `"Effect":"Allow","Action":["iam:Get*","sts:TagSession","iam:PassRole","other:Anything"],"Resource":"*"`},
+	{"two-spellings", policy.Identity, with(denyGetUser, `"StringEquals":{"aws:PrincipalTag/team":"a","aws:PrincipalTag/Team":"a"}`), with(denyGetUser, `"StringEquals":{"aws:PrincipalTag/team":"a"}`)},
+	{"unknown-action", policy.Identity, `"Effect":"Allow","Action":["iam:GetUsr","vpc-lattice-svcs:Get*"],"Resource":"*"`, `"Effect":"Allow","Action":["iam:Get*","sts:TagSession","iam:GenerateCredentialReport","other:Anything"],"Resource":"*"`},
 	{"unknown-action", policy.Identity, `"Effect":"Deny","Action":"vpc-lattice:BatchUpdateRule","Resource":"*"`, `"Effect":"Deny","Action":"vpc-lattice:UpdateRule","Resource":"*"`},
 	{"unknown-key", policy.Identity, with(denyGetUser, `"StringEquals":{"aws:PrincipalOrgId2":"o-1","username":"a"}`), with(denyGetUser, `"StringEquals":{"aws:PrincipalOrgID":"o-1","other:key":"x","a.b:sub":"y"}`)},
 	{"unknown-key", policy.AuthPolicy, with(noInvoke, `"StringEquals":{"vpc-lattice-svcs:RequestHeader/":"GET"}`), with(noInvoke, `"StringEquals":{"vpc-lattice-svcs:RequestHeader/X-Role":"a"}`)},
@@ -155,6 +161,9 @@ func TestLintRules(t *testing.T) {
 			}
 		})
 		shown[e.code] = true
+	}
+	if !slices.IsSortedFunc(policy.Rules, func(a, b policy.Rule) int { return strings.Compare(a.Code, b.Code) }) {
+		t.Error("the rules are not in order")
 	}
 	for _, r := range policy.Rules {
 		if !shown[r.Code] {

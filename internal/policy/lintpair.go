@@ -11,7 +11,13 @@ func (l *linter) together(s *Statement) {
 	for i := range all {
 		for j := range all[:i] {
 			a, b := &all[j], &all[i]
-			if a.key.Name == b.key.Name && l.contradict(a, b) {
+			if a.key.Name != b.key.Name {
+				continue
+			}
+			if a.Key != b.Key {
+				l.find(s, b.Offset, "two-spellings", "write "+a.Key+" in both places", "%s and %s are one key", b.Key, a.Key)
+			}
+			if l.contradict(a, b) {
 				l.find(s, b.Offset, "never-true", "put values of which any will do into one list, or make two statements of it",
 					"%s and %s of %s cannot hold together, so the statement is about nothing", a.Operator, b.Operator, b.Key)
 			}

@@ -119,12 +119,44 @@ func (l *linter) actions(s *Statement) {
 			l.find(s, a.Offset, "excludes-everything", "leave the statement out, or name what it excepts", "all actions are excepted, so the statement is about none")
 		}
 	}
+	l.redundant(s, s.Actions, true)
+	l.redundant(s, s.NotActions, true)
+	l.passing(s)
 	for _, a := range slices.Concat(s.Actions, s.NotActions) {
 		if strings.TrimSpace(a.Text) != a.Text || strings.ContainsAny(a.Text, ", \t") {
 			l.find(s, a.Offset, "action-never-matches", "write each action as a text of its own, without white space", "the action %q has white space or a comma in it and matches nothing", a.Text)
 			continue
 		}
 		l.action(s, a)
+	}
+}
+
+// redundant tells of entries that another of the list covers, as its own text or by a
+// wildcard.
+func (l *linter) redundant(s *Statement, list []Text, fold bool) {
+	for i, entry := range list {
+		for j, other := range list {
+			same := entry.Text == other.Text || fold && strings.EqualFold(entry.Text, other.Text)
+			covers := !same && strings.Contains(other.Text, "*") && !strings.Contains(other.Text, "${") && glob(other.Text, entry.Text, fold)
+			if same && j < i || covers {
+				l.find(s, entry.Offset, "redundant", "leave it out", "%s is covered by %s", entry.Text, other.Text)
+				break
+			}
+		}
+	}
+}
+
+// passing tells of a permission to give any role to any service.
+// Source: IUG, "Grant a user permissions to pass a role to an AWS service".
+func (l *linter) passing(s *Statement) {
+	bound := slices.ContainsFunc(s.Conditions, func(c ConditionEntry) bool {
+		return strings.EqualFold(c.Key, "iam:PassedToService") || strings.EqualFold(c.Key, "iam:AssociatedResourceArn")
+	})
+	everything := slices.ContainsFunc(s.Resources, func(r Text) bool { return r.Text == "*" })
+	for _, a := range s.Actions {
+		if s.Allow && !bound && everything && strings.EqualFold(a.Text, "iam:PassRole") {
+			l.find(s, a.Offset, "pass-role-any", `name the roles, or add {"StringEquals":{"iam:PassedToService":"…"}}`, "any role may be passed to any service, and so the permissions of every role be had")
+		}
 	}
 }
 
@@ -182,6 +214,8 @@ func (l *linter) resources(s *Statement) {
 			l.find(s, r.Offset, "excludes-everything", "leave the statement out, or name what it excepts", "all resources are excepted, so the statement is about none")
 		}
 	}
+	l.redundant(s, s.Resources, false)
+	l.redundant(s, s.NotResources, false)
 	services := l.services(s)
 	for _, r := range slices.Concat(s.Resources, s.NotResources) {
 		if r.Text != "*" {

@@ -2,25 +2,10 @@ package iam
 
 import (
 	"errors"
-	"unicode"
 
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/policy"
 )
-
-// sizeOf counts what IAM counts against its quotas: characters that are not
-// white space.
-// Source: IAM User Guide, "IAM and AWS STS quotas", IAM name requirements and
-// character limits.
-func sizeOf(document string) int {
-	n := 0
-	for _, r := range document {
-		if !unicode.IsSpace(r) {
-			n++
-		}
-	}
-	return n
-}
 
 func parseDocument(kind policy.Kind, text string) (*policy.Document, error) {
 	document, err := policy.Parse(kind, text)
@@ -63,7 +48,7 @@ func (s *Service) checkTrust(text string) (*policy.Document, error) {
 }
 
 func checkSize(text, quota string, limit int) error {
-	if sizeOf(text) > limit {
+	if policy.Size(text) > limit {
 		return exceeded(quota, limit)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/latchwork/latchwork/internal/awsapi"
 	"github.com/latchwork/latchwork/internal/fault"
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/iam"
 )
@@ -57,7 +58,7 @@ func putInline[T any](ctx context.Context, s *Service, k *kind[T], name, policyN
 		a.Inline[*policyName] = *document
 		size := 0
 		for _, text := range a.Inline {
-			size += sizeOf(text)
+			size += policy.Size(text)
 		}
 		if limit := k.inlineSize(&s.cfg.Quotas); size > limit {
 			return fault.New("LimitExceeded", "Maximum policy size of %d bytes exceeded for %s %s", limit, k.resource, k.meta(record).Name)
