@@ -2,11 +2,13 @@ package authz_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/policy"
 	"github.com/latchwork/latchwork/internal/snapshot"
@@ -122,5 +124,92 @@ func TestStrip(t *testing.T) {
 	v.Strip()
 	if diff := cmp.Diff([]inbound.Header{{Name: "x-kept", Value: "x"}}, v.In.Headers); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// invocation is a request to a service of the account own, through no network.
+func invocation(who *identity.Principal, in *inbound.Request) *authz.Invocation {
+	v := &authz.Invocation{
+		In: in, GRPC: in.IsGRPC(), Service: &snapshot.Service{}, Network: &snapshot.Network{},
+		Caller: authz.CallerKeys{Snap: world, Principal: who, Owner: own, Now: noon},
+	}
+	v.Service.ARN, v.Service.Account = "arn:aws:vpc-lattice:us-west-2:"+own+":service/svc-1", own
+	return v
+}
+
+// TestInvocation: a request is a question, and one that two could read differently is
+// none.
+func TestInvocation(t *testing.T) {
+	v := invocation(session(own, "allowed"), &inbound.Request{Method: "GET", Target: "/a%2Fb?c", Major: 1})
+	q := v.Query()
+	if q.Action != authz.Invoke || q.Resource != v.Service.ARN+"/a%2Fb" || q.Service != v.Service || q.Network != v.Network || q.Principal != v.Caller.Principal {
+		t.Errorf("the question is %+v", q)
+	}
+	grpc := []inbound.Header{{Name: "content-type", Value: "application/grpc"}}
+	for _, test := range []struct {
+		in   inbound.Request
+		want string
+	}{
+		{inbound.Request{Method: "GET", Target: "/a", Major: 1}, ""},
+		{inbound.Request{Method: "POST", Target: "/a", Major: 2, Headers: grpc}, ""},
+		{inbound.Request{Method: "POST", Target: "/a?b", Major: 2, Headers: grpc}, "must not have a query string"},
+		{inbound.Request{Method: "POST", Target: "/a?b", Major: 1, Headers: grpc}, ""},
+		{inbound.Request{Method: "GET", Target: "/a/../b", Major: 1}, "path"},
+		{inbound.Request{Method: "GET", Target: "/a", Major: 1, Headers: make([]inbound.Header, inbound.MaxHeaders+1)}, "headers"},
+	} {
+		err := invocation(anonymous, &test.in).Check()
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %s: %v, want %q", test.in.Method, test.in.Target, err, test.want)
+		}
+	}
+}
+
+// TestRepeatedHeaders: a header that comes twice has all its values.
+func TestRepeatedHeaders(t *testing.T) {
+	v := invocation(anonymous, &inbound.Request{Headers: []inbound.Header{{Name: "x-a", Value: " one"}, {Name: "x-b"}, {Name: "x-a", Value: "two\t"}}})
+	key := policy.ParseKey("vpc-lattice-svcs:RequestHeader/x-a")
+	got, ok := v.Lookup(&key)
+	if diff := cmp.Diff(policy.Values{One: "one,two", Many: []string{"one", "two"}, Repeated: true}, got); diff != "" || !ok {
+		t.Errorf("%t %s", ok, diff)
+	}
+}
+
+// TestPrint: an explanation for people.
+func TestPrint(t *testing.T) {
+	const statement = `{"Version":"2012-10-17","Statement":[{"Sid":"ReadOnly","Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestMethod":["GET","HEAD"]}}}]}`
+	v := invocation(session(own, "broken"), &inbound.Request{Method: "PUT", Target: "/", Major: 1})
+	v.Network.AuthType, v.Service.AuthType, v.Service.Policy = "NONE", "AWS_IAM", compiled(policy.AuthPolicy, statement)
+	var denied, allowed strings.Builder
+	x := authz.Explain(world, v.Query())
+	x.Print(&denied)
+	for _, want := range []string{
+		"the policy cannot be evaluated, so it denies:", "network    OFF", "p of arn:x: no match", "statement 1 ReadOnly (Allow) does not match",
+		"- Condition StringEquals vpc-lattice-svcs:RequestMethod: wanted GET, HEAD, received PUT",
+		"<-- this layer denies", "DENIED    explicit deny, by the identity layer", "with an explicit deny in an identity-based policy",
+	} {
+		if !strings.Contains(denied.String(), want) {
+			t.Errorf("no %q in\n%s", want, denied.String())
+		}
+	}
+	v = invocation(session(own, "managed"), &inbound.Request{Method: "GET", Target: "/", Major: 1})
+	v.Network.AuthType, v.Service.AuthType, v.Service.Policy = "NONE", "AWS_IAM", compiled(policy.AuthPolicy, statement)
+	x = authz.Explain(world, v.Query())
+	x.Print(&allowed)
+	for _, want := range []string{"arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess: allow", "statement 1 ReadOnly (Allow) matches", "decision   ALLOWED"} {
+		if !strings.Contains(allowed.String(), want) {
+			t.Errorf("no %q in\n%s", want, allowed.String())
+		}
+	}
+}
+
+// TestOfRole: whether somebody may take a role is a question about its trust policy.
+func TestOfRole(t *testing.T) {
+	role, ok := world.EntityByARN("arn:aws:iam::" + own + ":role/trusts-role")
+	if !ok {
+		t.Fatal("no such role")
+	}
+	q := authz.OfRole(role, session(own, "nothing"), "sts:AssumeRole", policy.NoKeys{})
+	if !q.Required || q.Account != own || q.Policy != role.Trust || !authz.Decide(world, q).Allowed {
+		t.Errorf("the question is %+v", q)
 	}
 }

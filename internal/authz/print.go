@@ -59,9 +59,6 @@ func printStatement(w io.Writer, s *policy.StatementResult) {
 	}
 	fmt.Fprintf(w, "%-10s     %s (%s) %s\n", "", name, s.Effect, matched)
 	for _, el := range s.Elements {
-		if el.Matched != s.Matched && s.Matched {
-			continue
-		}
 		// Of a statement that does not match, only what failed is of interest.
 		if !s.Matched && el.Matched {
 			continue
