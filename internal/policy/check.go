@@ -309,6 +309,9 @@ func (p *parser) resourceFormats(d *Document) (format, legacy *Error) {
 			for _, r := range list {
 				if message := badResource(r.Text); message != "" && format == nil {
 					format = &Error{Offset: r.Offset, Message: message}
+					if variableInHead(r.Text) {
+						format.Detail = textVariables
+					}
 				}
 			}
 			for _, r := range list {
@@ -376,6 +379,17 @@ func badResource(text string) string {
 
 func begins(text string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
+}
+
+// textVariables is about a variable where variableInHead finds one.
+// Source: IUG, "IAM policy elements: Variables and tags", "Where you can use policy
+// variables".
+const textVariables = "variables stand only behind the fifth colon of an ARN"
+
+// variableInHead tells whether a resource has a variable before its fifth colon.
+func variableInHead(text string) bool {
+	at := strings.Index(text, "${")
+	return at >= 0 && strings.Count(text[:at], ":") < 5
 }
 
 // unreadableResource says what is wrong with a resource that is an ARN and has

@@ -43,8 +43,10 @@ func (d *Document) ContextKeys() []Key {
 	}
 	slices.SortStableFunc(found, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
 	var out []Key
+	seen := map[string]bool{}
 	for _, p := range found {
-		if !slices.ContainsFunc(out, func(k Key) bool { return k.Name == p.key.Name }) {
+		if !seen[p.key.Name] {
+			seen[p.key.Name] = true
 			out = append(out, p.key)
 		}
 	}

@@ -129,6 +129,7 @@ func TestSaveErrors(t *testing.T) {
 		{"IAM with a region", resource(`"arn:aws:iam:us-east-1::user/x"`), "IAM resource arn:aws:iam:us-east-1::user/x cannot contain region information.", ""},
 		{"S3 with a region", resource(`"arn:aws:s3:us-east-1::b"`), "Resource arn:aws:s3:us-east-1::b can not contain region information.", ""},
 		{"IAM path", resource(`"arn:aws:iam::123456789012:x"`), sayIAMPath, ""},
+		{"variable in the account", resource(`"arn:aws:iam::${aws:PrincipalAccount}:user/x"`), sayIAMPath, ""},
 		{"IAM path of stars", resource(`"arn:aws:iam::123456789012:*/*"`), sayIAMPath, ""},
 
 		{"action without vendor", of2012(`"Effect":"Allow","Action":"invalid"`), sayVendor, `"invalid"`},

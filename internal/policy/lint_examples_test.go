@@ -123,6 +123,7 @@ var examples = []example{
 	{"unknown-key", policy.Identity, with(denyGetUser, `"StringEquals":{"aws:PrincipalOrgId2":"o-1","username":"a"}`), with(denyGetUser, `"StringEquals":{"aws:PrincipalOrgID":"o-1","other:key":"x","a.b:sub":"y"}`)},
 	{"unknown-key", policy.AuthPolicy, with(noInvoke, `"StringEquals":{"vpc-lattice-svcs:RequestHeader/":"GET"}`), with(noInvoke, `"StringEquals":{"vpc-lattice-svcs:RequestHeader/X-Role":"a"}`)},
 	{"userid-of-session", policy.Identity, with(denyGetUser, `"StringEquals":{"aws:userid":"AROATESTTESTTESTTEST0"}`), with(denyGetUser, `"StringLike":{"aws:userid":"AROATESTTESTTESTTEST0:*"}`)},
+	{"variable-in-head", policy.Identity, `"Effect":"Allow","Action":"sqs:*","Resource":"arn:aws:sqs:*:${aws:PrincipalAccount}:q"`, with(`"Effect":"Allow","Action":"sqs:*","Resource":"arn:aws:sqs:*:*:q"`, `"StringEquals":{"aws:ResourceAccount":"${aws:PrincipalAccount}"}`)},
 	{"variable-is-text", policy.AuthPolicy, `{"Statement":{` + strings.Replace(invoke, `"*"`, `"*/${aws:username}"`, 1) + `}}`, strings.Replace(invoke, `"*"`, `"*/${aws:username}"`, 1)},
 	{"wildcard-service", policy.Identity, `"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s*:::b/*"`, `"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"`},
 }

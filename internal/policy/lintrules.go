@@ -61,6 +61,7 @@ var Rules = []Rule{
 	{"unknown-action", "an action that the service does not have", "its name"},
 	{"unknown-key", "a condition key that there is not", "its name"},
 	{"userid-of-session", "the id of a role as `aws:userid`, which has the name of the session behind it", "`StringLike` and `ID:*`"},
+	{"variable-in-head", "a variable before the fifth colon of a resource is text, and its own colon makes another ARN of it", "a `*`, and a condition on `aws:ResourceAccount`"},
 	{"variable-is-text", "a variable in a document without `Version` `2012-10-17` is text", "the version"},
 	{"wildcard-service", "a wildcard in the service of an ARN", "the service"},
 }

@@ -225,6 +225,11 @@ func (l *linter) resources(s *Statement) {
 }
 
 func (l *linter) resource(s *Statement, r Text, services []string) {
+	if l.doc.Kind != AuthPolicy && variableInHead(r.Text) {
+		l.find(s, r.Offset, "variable-in-head", `write * there, and add {"StringEquals":{"aws:ResourceAccount":"${aws:PrincipalAccount}"}}`,
+			"%s: %s", r.Text, textVariables)
+		return
+	}
 	parts := strings.SplitN(pad(l.doc.Kind, r.Text), ":", 6)
 	pattern := l.doc.Kind == AuthPolicy && strings.HasPrefix(r.Text, "*")
 	if !pattern && len(parts) < 6 {

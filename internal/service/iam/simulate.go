@@ -102,11 +102,11 @@ var sourceTypes = map[string]string{
 	authz.StageResource.String(): "Resource Policy", authz.StageService.String(): "Resource Policy",
 }
 
-func (r *simulation) simulate(p *pair) wire.EvaluationResult {
-	q := r.question(p)
+func (r *simulation) simulate(action, resource string) wire.EvaluationResult {
+	q := r.question(action, resource)
 	explained := authz.Explain(r.world, q)
 	out := wire.EvaluationResult{
-		EvalActionName: new(p.action), EvalResourceName: new(p.resource), EvalDecision: new(decisionOf(explained.Cause)),
+		EvalActionName: &action, EvalResourceName: &resource, EvalDecision: new(decisionOf(explained.Cause)),
 		MatchedStatements: matched(&explained), MissingContextValues: []string{},
 	}
 	details := map[string]string{}
@@ -134,7 +134,7 @@ func (r *simulation) simulate(p *pair) wire.EvaluationResult {
 			missing = append(missing, r.referenced[i].Text)
 		}
 	}
-	if p.resource == "*" {
+	if resource == "*" {
 		out.MissingContextValues = missing
 		return out
 	}

@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -414,6 +415,17 @@ func TestSimulatePages(t *testing.T) {
 		t.Error(diff)
 	}
 	w.fails(400, "ValidationError", "Invalid Marker.", "SimulateCustomPolicy", append(args, "Marker=x")...)
+
+	// What is asked is not unfolded, and a page of results that say much is shorter.
+	var actions, arns []string
+	for i := range 2000 {
+		actions, arns = append(actions, "a:b"+strconv.Itoa(i)), append(arns, "arn:aws:s3:::"+strconv.Itoa(i))
+	}
+	many := slices.Repeat([]string{allowGet}, 999)
+	a := w.ok("SimulateCustomPolicy", params(members("PolicyInputList", document(many...)), members("ActionNames", actions...), members("ResourceArns", arns...), []string{"MaxItems=1000"})...)
+	if got := len(a.at("EvaluationResults").children); got != 100 || a.text("IsTruncated") != "true" {
+		t.Errorf("%d results", got)
+	}
 }
 
 // TestContextKeys: keys of conditions and variables, each once, as they are spelled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/authz"
@@ -34,62 +35,78 @@ type simulation struct {
 	// resourcePolicies has the resource policy as the actions of each kind understand
 	// it; nil if there is none.
 	resourcePolicies map[policy.Kind]*snapshot.Policy
-	// referenced are the keys that any of the policies depends on.
+	// documents are all policies that could be compiled, and referenced the keys that
+	// any of them depends on.
+	documents  []*snapshot.Policy
 	referenced []policy.Key
+
+	actions, resources []string
 }
 
-// pair is an action on a resource. The number is its place among all of the call.
-type pair struct {
-	action, resource string
-	number           string
-}
-
+// answer gives a page of the decisions on each action on each resource, in this order.
 func (r *simulation) answer(ctx context.Context, in *wire.SimulatePrincipalPolicyRequest) (*wire.SimulatePolicyResponse, error) {
-	pairs, err := simulatedPairs(in)
-	if err != nil {
-		return nil, err
-	}
-	for _, prepare := range []func(*wire.SimulatePrincipalPolicyRequest) error{
-		r.readPolicies, r.readCaller, r.readOwner, r.readContext, func(in *wire.SimulatePrincipalPolicyRequest) error { return r.readResourcePolicy(in, pairs) },
+	for _, read := range []func(*wire.SimulatePrincipalPolicyRequest) error{
+		r.readPairs, r.readPolicies, r.readCaller, r.readOwner, r.readContext, r.readResourcePolicy,
 	} {
-		if err := prepare(in); err != nil {
+		if err := read(in); err != nil {
 			return nil, err
 		}
 	}
-	page, next, err := awsapi.Page(ctx, pairs, 0, func(p *pair) string { return p.number })
+	cursor, err := awsapi.Start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.SimulatePolicyResponse{
-		EvaluationResults: each(page, r.simulate), Marker: next, IsTruncated: new(next != nil),
-	}, nil
+	first := 0
+	if cursor.After != "" {
+		// A marker is bound to its call: the number in it is one of ours.
+		last, _ := strconv.Atoi(cursor.After)
+		first = last + 1
+	}
+	all := len(r.actions) * len(r.resources)
+	end := min(all, first+r.pageSize(cursor.Limit))
+	out := &wire.SimulatePolicyResponse{EvaluationResults: []wire.EvaluationResult{}, IsTruncated: new(end < all)}
+	for i := first; i < end; i++ {
+		out.EvaluationResults = append(out.EvaluationResults, r.simulate(r.actions[i/len(r.resources)], r.resources[i%len(r.resources)]))
+	}
+	if end < all {
+		out.Marker, err = awsapi.NextToken(ctx, strconv.Itoa(end-1), 0)
+	}
+	return out, err
 }
 
-// simulatedPairs are all actions on all resources, which are "*" if none is named.
-func simulatedPairs(in *wire.SimulatePrincipalPolicyRequest) ([]*pair, error) {
-	resources := in.ResourceArns
-	if len(resources) == 0 {
-		resources = []string{"*"}
+// mostInPage is how much a page may have: a result can name every statement and every
+// key of the policies.
+const mostInPage = 100_000
+
+// pageSize is how many results a page has.
+// Source: IAM API Reference, SimulateCustomPolicy, MaxItems: "IAM might return fewer
+// results, even when there are more results available".
+func (r *simulation) pageSize(limit int) int {
+	weight := 1 + len(r.referenced)
+	for _, p := range r.documents {
+		weight += len(p.Compiled.Document().Statements)
 	}
-	for _, arn := range resources {
+	return max(1, min(limit, mostInPage/weight))
+}
+
+// readPairs reads the actions and the resources, which are "*" if none is named.
+func (r *simulation) readPairs(in *wire.SimulatePrincipalPolicyRequest) error {
+	r.actions, r.resources = in.ActionNames, in.ResourceArns
+	if len(r.resources) == 0 {
+		r.resources = []string{"*"}
+	}
+	for _, arn := range r.resources {
 		if arn != "*" && !(strings.HasPrefix(arn, "arn:") && strings.Count(arn, ":") >= 5) {
-			return nil, invalidInput("Invalid Resource Arn: %s is neither the ARN of a resource nor *.", arn)
+			return invalidInput("Invalid Resource Arn: %s is neither the ARN of a resource nor *.", arn)
 		}
 	}
-	if err := checkHandling(model.Deref(in.ResourceHandlingOption), resources); err != nil {
-		return nil, err
-	}
-	var out []*pair
-	for _, action := range in.ActionNames {
+	for _, action := range r.actions {
 		service, name, ok := strings.Cut(action, ":")
 		if !ok || service == "" || name == "" || strings.ContainsAny(action, "*?, \t") || strings.Contains(name, ":") {
-			return nil, invalidInput("Invalid Action Name: %s is not the name of one action with its service, such as iam:CreateUser.", action)
-		}
-		for _, arn := range resources {
-			out = append(out, &pair{action, arn, fmt.Sprintf("%08d", len(out))})
+			return invalidInput("Invalid Action Name: %s is not the name of one action with its service, such as iam:CreateUser.", action)
 		}
 	}
-	return out, nil
+	return checkHandling(model.Deref(in.ResourceHandlingOption), r.resources)
 }
 
 // handling says which resources of EC2 must be among the simulated ones.
@@ -141,12 +158,18 @@ func (r *simulation) readPolicies(in *wire.SimulatePrincipalPolicyRequest) error
 
 // refer notes on which keys policies depend.
 func (r *simulation) refer(policies ...*snapshot.Policy) {
+	seen := map[string]bool{}
+	for _, key := range r.referenced {
+		seen[key.Name] = true
+	}
 	for _, p := range policies {
 		if p == nil || p.Compiled == nil {
 			continue
 		}
+		r.documents = append(r.documents, p)
 		for _, key := range p.Compiled.Document().ContextKeys() {
-			if !slices.ContainsFunc(r.referenced, func(k policy.Key) bool { return k.Name == key.Name }) {
+			if !seen[key.Name] {
+				seen[key.Name] = true
 				r.referenced = append(r.referenced, key)
 			}
 		}
@@ -335,19 +358,19 @@ func kindFor(action string) policy.Kind {
 	return policy.Resource
 }
 
-func (r *simulation) readResourcePolicy(in *wire.SimulatePrincipalPolicyRequest, pairs []*pair) error {
+func (r *simulation) readResourcePolicy(in *wire.SimulatePrincipalPolicyRequest) error {
 	if in.ResourcePolicy == nil {
 		return nil
 	}
 	r.resourcePolicies = map[policy.Kind]*snapshot.Policy{}
-	for _, p := range pairs {
-		kind := kindFor(p.action)
+	for _, action := range r.actions {
+		kind := kindFor(action)
 		if r.resourcePolicies[kind] != nil {
 			continue
 		}
 		made := snapshot.Compile(kind, "ResourcePolicy", *in.ResourcePolicy)
 		if made.Problem != nil {
-			return invalidInput("Invalid Input Policy: ResourcePolicy, as the %s that %s depends on: %v", kind, p.action, made.Problem)
+			return invalidInput("Invalid Input Policy: ResourcePolicy, as the %s that %s depends on: %v", kind, action, made.Problem)
 		}
 		r.resourcePolicies[kind] = made
 		r.refer(made)
@@ -356,20 +379,20 @@ func (r *simulation) readResourcePolicy(in *wire.SimulatePrincipalPolicyRequest,
 }
 
 // question is what is asked of an action on a resource.
-func (r *simulation) question(p *pair) *authz.Query {
+func (r *simulation) question(action, resource string) *authz.Query {
 	keys := r.keys
 	keys.caller.Owner = r.owner
-	if parts := strings.SplitN(p.resource, ":", 6); len(parts) == 6 && policy.IsAccount(parts[4]) {
+	if parts := strings.SplitN(resource, ":", 6); len(parts) == 6 && policy.IsAccount(parts[4]) {
 		keys.caller.Owner = parts[4]
 	}
 	q := &authz.Query{
-		Request: policy.Request{Principal: r.who, Action: p.action, Resource: p.resource, Keys: &keys},
+		Request: policy.Request{Principal: r.who, Action: action, Resource: resource, Keys: &keys},
 		Account: keys.caller.Owner,
 	}
 	if r.resourcePolicies == nil {
 		return q
 	}
-	kind := kindFor(p.action)
+	kind := kindFor(action)
 	switch made := r.resourcePolicies[kind]; kind {
 	case policy.AuthPolicy:
 		q.Service = &snapshot.Service{Policy: made}
