@@ -82,7 +82,6 @@ func pad(kind Kind, text string) string {
 		return text
 	}
 	switch kind {
-	case Identity, Boundary, Session:
 	case Resource, AuthPolicy:
 		if !strings.Contains(text, "*") {
 			return text
@@ -91,8 +90,6 @@ func pad(kind Kind, text string) string {
 		if !strings.HasSuffix(text, "*") {
 			return text
 		}
-	default:
-		return text
 	}
 	return text + strings.Repeat(":*", missing)
 }

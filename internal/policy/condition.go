@@ -254,11 +254,10 @@ func (c *condition) matches(o *operand, keys Keys, value string) (matched, sure 
 		// Source: PMapper's comparison with AWS's policy simulator: false stands for
 		// everything that is not true.
 		return strings.EqualFold(value, "true") == (o.text == "true"), true
-	case familyBinary:
+	default: // familyBinary
 		raw, err := base64.StdEncoding.DecodeString(value)
 		return err == nil && string(raw) == o.text, err == nil
 	}
-	return false, false
 }
 
 func (c *condition) matchesTemplate(t template, keys Keys, value string) (matched, sure bool) {

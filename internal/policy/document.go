@@ -82,9 +82,6 @@ func (e *Error) Explained() string {
 }
 
 func (e *Error) locate(text string) {
-	if e.Offset > len(text) {
-		e.Offset = len(text)
-	}
 	e.Line, e.Column = position(text, e.Offset)
 }
 

@@ -41,10 +41,7 @@ func hash(s string) uint64 { return filled(maphash.String(seed, s)) }
 
 // filled keeps a hash from being 0, which stands for none.
 func filled(h uint64) uint64 {
-	if h == 0 {
-		return 1
-	}
-	return h
+	return max(h, 1)
 }
 
 // callerNames is how many names a caller has at most.

@@ -304,7 +304,10 @@ func (s *statement) callers(keys []uint64) []uint64 {
 		return keys
 	}
 	for _, set := range []*textSet{&s.principals.accounts, &s.principals.arns, &s.principals.ids, &s.principals.services, &s.principals.federated} {
-		for name := range set.all {
+		for _, name := range set.few {
+			keys = append(keys, hash(name))
+		}
+		for name := range set.many {
 			keys = append(keys, hash(name))
 		}
 	}

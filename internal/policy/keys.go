@@ -1,10 +1,6 @@
 package policy
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // KeyID names the condition keys that enforcement points fill in on the hot path,
 // so that a lookup is a switch and not a comparison of strings.
@@ -256,9 +252,6 @@ func (m MapKeys) Lookup(k *Key) (Values, bool) {
 	}
 	return v, true
 }
-
-// Names lists the keys that are present, sorted.
-func (m MapKeys) Names() []string { return slices.Sorted(maps.Keys(m)) }
 
 // NoKeys has no keys.
 type NoKeys struct{}

@@ -146,9 +146,6 @@ func (e *evaluation) holds(id int32, deny bool) bool {
 
 // action tells whether a statement is about the action of the request.
 func (e *evaluation) action(s *statement) bool {
-	if len(s.actions) == 0 {
-		return s.notActions
-	}
 	if e.actions != &s.actions[0] {
 		e.actions, e.acted = &s.actions[0], false
 		for i := range s.actions {

@@ -105,10 +105,6 @@ func (p *principals) match(who *identity.Principal) Grade {
 			return GradeDirect
 		}
 		return GradeNone
-	case identity.FederatedUser:
-		if who.Session != nil && p.federated.has(who.Session.FederatedProvider) {
-			return GradeDirect
-		}
 	}
 	switch {
 	case p.arns.has(who.ARN) && who.Kind != identity.Root:
@@ -180,18 +176,4 @@ func (s *textSet) has(text string) bool {
 	}
 	_, ok := s.many[text]
 	return ok
-}
-
-// all yields every text, in no order.
-func (s *textSet) all(yield func(string) bool) {
-	for _, one := range s.few {
-		if !yield(one) {
-			return
-		}
-	}
-	for one := range s.many {
-		if !yield(one) {
-			return
-		}
-	}
 }

@@ -149,18 +149,14 @@ func (t *tree) node(depth int) (node, *Error) {
 
 func jsonError(d *jsontext.Decoder, err error) *Error {
 	var syntactic *jsontext.SyntacticError
-	switch {
-	case errors.As(err, &syntactic):
-		message := syntactic.Err.Error()
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			message = "the element " + string(syntactic.JSONPointer.LastToken()) + " is there twice"
-		}
-		return &Error{Offset: int(syntactic.ByteOffset), Message: message, Syntax: true}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	if !errors.As(err, &syntactic) { // Reading a text fails at its end only.
 		return &Error{Offset: int(d.InputOffset()), Message: "the document ends too early", Syntax: true}
-	default:
-		return &Error{Offset: int(d.InputOffset()), Message: err.Error(), Syntax: true}
 	}
+	message := syntactic.Err.Error()
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		message = "the element " + string(syntactic.JSONPointer.LastToken()) + " is there twice"
+	}
+	return &Error{Offset: int(syntactic.ByteOffset), Message: message, Syntax: true}
 }
 
 // Compact is text without the white space between its JSON tokens. Order and
@@ -170,10 +166,8 @@ func Compact(text string) (string, error) {
 	if _, err := parseJSON(text); err != nil {
 		return "", err
 	}
-	if err := v.Compact(jsontext.AllowDuplicateNames(false)); err != nil {
-		return "", &Error{Message: err.Error(), Syntax: true}
-	}
-	return string(v), nil
+	err := v.Compact() // It was read whole, and does not fail.
+	return string(v), err
 }
 
 // FindNewline gives the offset of the first line break in a document; those after

@@ -53,8 +53,7 @@ func (e *evaluation) entry(entry policy.PrincipalEntry) policy.Grade {
 	case "Federated":
 		// Source: the same, "Federated principals": those whom a provider vouches for. A
 		// session of a role is the role's, whoever vouched when it was taken.
-		vouched := e.Principal.Kind == identity.WebIdentity || e.Principal.Kind == identity.FederatedUser
-		return direct(vouched && e.Principal.Session != nil && e.Principal.Session.FederatedProvider == name)
+		return direct(e.Principal.Kind == identity.WebIdentity && e.Principal.Session != nil && e.Principal.Session.FederatedProvider == name)
 	}
 	return policy.GradeNone // CanonicalUser is of S3 alone.
 }
