@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 TOOLS := $(CURDIR)/.tools
 LINT  := $(CURDIR)/tools/lint/go.mod
 
-.PHONY: help build run test check fuzz bench gen fmt
+.PHONY: help build run test cover check fuzz bench gen fmt
 
 help: ## Show this help.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -17,9 +17,12 @@ build: ## Build bin/latchwork.
 run: build ## Build, and run the server with a demonstration.
 	bin/latchwork dev
 
-test: check tools/clients/.installed ## Install the real clients, check the code and run all tests.
+test: check cover tools/clients/.installed ## Install the real clients, check the code and run all tests.
 	go test ./...
 	LATCHWORK_CLIENTS=$(TOOLS) go test -count=1 -timeout 30m -tags conformance ./conformance/...
+
+cover: ## Check that every statement of packages policy and authz is run by their tests.
+	./tools/cover.sh
 
 check: ## Vet, lint, formatting, layers, generated files.
 	go vet ./...

@@ -89,11 +89,11 @@ func family(operator string) string {
 }
 
 var (
-	words     = []string{"a", "b", "ab", "abc", "A", "blue", "GET", "é", "Straße", "STRASSE", "", "10", "true", "\u212a", "x y"}
+	words     = []string{"a", "b", "ab", "abc", "A", "blue", "GET", "é", "Straße", "STRASSE", "", "10", "true", "\u212a", "x y", "1", "1:x"}
 	pieces    = []string{"a", "b", "é", "*", "*", "?", "${aws:username}", "${aws:PrincipalTag/team}", "${aws:username, 'a'}", "${AWS:PrincipalTag/Team,'b c'}", "${*}", "${?}", "${$}", "${", "}", "${my:absent}", "${aws:PrincipalOrgPaths}", "${vpc-lattice-svcs:RequestHeader/x}", "${vpc-lattice-svcs:RequestQueryString/Q}", "${my:absent, ''}", "${my:absent, 'x}y'}"}
 	numbers   = []string{"0", "5", "-1", "80", "80.0", "+5", "080", ".5", "5.", "-0.0", "2.5", "9007199254740993", "-9007199254740993.25", "123456789012345678901234567890", "0.00000000000000000001"}
 	dates     = []string{"2026-01-01T00:00:00Z", "2026-01-01", "2026-01", "1767225600", "1767225600.5", "2026-01-01T01:00:00+01:00", "2026-01-01T01:00:00+0100", "2026-01-01T00:00", "20260101T000000Z", "2026-01-01T00:00:00.000000001Z", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59Z", "0", "9223372036854775807", "2026-1-1t0:0z", "2026-01-01T02+02", "-1", "2026T", "2026-02-31", "2026-01-01T.5", "292278993-12-31"}
-	ranges    = []string{"10.0.0.0/8", "10.1.2.3", "10.1.2.3/31", "192.168.0.0/16", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "::/0", "::ffff:10.1.2.3", "::ffff:10.0.0.0/104", "fe80::/10", "10.1.2.3/32", "::ffff:0:0/90"}
+	ranges    = []string{"10.0.0.0/8", "10.1.2.3", "10.1.2.3/31", "192.168.0.0/16", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1", "::/0", "::ffff:10.1.2.3", "::ffff:10.0.0.0/104", "fe80::/10", "10.1.2.3/32", "::ffff:0:0/90", "fe80::1"}
 	arns      = []string{"arn:aws:iam::1:role/a", "arn:aws:iam::1:role/*", "arn:*:iam::?:role/a*", "arn:aws:s3:::b/${aws:username}", "arn:aws:iam::${aws:PrincipalTag/team}:role/a", "*", "arn:aws:iam", "arn:aws:*:role/a", "${aws:PrincipalArn}", "${my:absent}", "${*}", "arn:aws:iam::1:${vpc-lattice-svcs:RequestHeader/x}", "arn:aws:iam::1:role/a:b", "arn:aws:iam::${my:absent, '1'}:role/a", "arn:aws:i*m::1:r?le/a"}
 	booleans  = []string{"true", "false", "True", "FALSE"}
 	binaries  = []string{"YQ==", "Yg==", "", "YWJj", "/+8="}
@@ -219,6 +219,9 @@ func (m *Maker) nearDate(operand string) string {
 
 func (m *Maker) nearAddress(operand string) string {
 	base, _, _ := strings.Cut(operand, "/")
+	if strings.Contains(base, ":") && m.chance(15) {
+		return base + "%eth0"
+	}
 	switch m.IntN(6) {
 	case 0:
 		return base

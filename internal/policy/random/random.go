@@ -52,6 +52,9 @@ func (m *Maker) Document(kind policy.Kind) *policy.Document {
 	switch {
 	case m.chance(1):
 		n, long = 100+m.IntN(60), style{m.chance(50), m.chance(50), m.chance(50)}
+		if m.chance(10) { // Conditions that many statements have are many then, too.
+			n = 500
+		}
 	case m.chance(20):
 		n = 5 + m.IntN(8)
 	}
@@ -168,9 +171,9 @@ func (m *Maker) resource(kind policy.Kind, many bool) string {
 	}
 	switch {
 	case m.chance(6):
-		return pick(m, "arn:aws:s3", "arn:aws:sqs:*", "arn:aws:*", "arn:aws:s3:::*", "arn:aws:sqs:us-*", "arn:*:sqs:*", "arn:aws:vpc-lattice:*:*")
+		return pick(m, "arn:aws:s3", "arn:aws:sqs:*", "arn:aws:*", "arn:aws:s3:::*", "arn:aws:sqs:us-*", "arn:*:sqs:*", "arn:*:sqs", "arn:aws:vpc-lattice:*:*")
 	case kind == policy.Resource && m.chance(8):
-		return pick(m, "arn:aws", "arn:*", "x", "x*", "", "arn:a?s:s3:us-?:*", "arn:aws::::b", "arn:aws:s3::b*")
+		return pick(m, "arn:aws", "arn:*", "x", "x*", "", "arn:a?s:s3:us-?:*", "arn:aws::::b", "arn:aws:s3::b*", "arn:*:s3")
 	case many && m.chance(95):
 		return fmt.Sprintf("arn:aws:s3:::bucket-%d/%s", m.IntN(30), m.path())
 	}

@@ -158,8 +158,11 @@ func (m *Maker) askedResource(kind policy.Kind, s *policy.Statement, keys map[st
 				pattern += ":" + pick(m, "", "x")
 			}
 			resource := m.fill(pattern, keys)
-			if m.chance(5) {
+			switch {
+			case m.chance(5):
 				return resource + pick(m, "x", "/", ":")
+			case m.chance(1):
+				return resource + strings.Repeat("/a", 30)
 			}
 			return resource
 		}
