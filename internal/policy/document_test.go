@@ -21,7 +21,7 @@ func TestKindNames(t *testing.T) {
 
 func TestErrorTexts(t *testing.T) {
 	for _, test := range []struct {
-		e                policy.Error
+		e               policy.Error
 		text, explained string
 	}{
 		{policy.Error{Line: 2, Column: 3, Message: "No."}, "line 2 column 3: No.", "No."},
@@ -116,8 +116,17 @@ func TestTypes(t *testing.T) {
 		value string
 		ok    bool
 	}{
-		{policy.String, "x", true}, {policy.Numeric, "5", true}, {policy.Numeric, "x", false}, {policy.Boolean, "TRUE", true}, {policy.Boolean, "1", false},
-		{policy.IP, "10.0.0.0/8", true}, {policy.IP, "10", false}, {policy.Binary, "YQ==", true}, {policy.Binary, "YQ", false}, {policy.Date, "2026-01-01", true}, {policy.Date, "soon", false},
+		{policy.String, "x", true},
+		{policy.Numeric, "5", true},
+		{policy.Numeric, "x", false},
+		{policy.Boolean, "TRUE", true},
+		{policy.Boolean, "1", false},
+		{policy.IP, "10.0.0.0/8", true},
+		{policy.IP, "10", false},
+		{policy.Binary, "YQ==", true},
+		{policy.Binary, "YQ", false},
+		{policy.Date, "2026-01-01", true},
+		{policy.Date, "soon", false},
 	} {
 		if reason := test.kind.Check(test.value); (reason == "") != test.ok {
 			t.Errorf("%q as %s: %q", test.value, test.kind, reason)

@@ -89,7 +89,7 @@ func family(operator string) string {
 }
 
 var (
-	words     = []string{"a", "b", "ab", "abc", "A", "blue", "GET", "é", "Straße", "STRASSE", "", "10", "true", "\u212a", "x y", "1", "1:x"}
+	words     = []string{"a", "b", "ab", "abc", "A", "blue", "GET", "é", "Straße", "STRASSE", "", "10", "true", "\u212a", "x y", "1", "1:x", "\ufffd"}
 	pieces    = []string{"a", "b", "é", "*", "*", "?", "${aws:username}", "${aws:PrincipalTag/team}", "${aws:username, 'a'}", "${AWS:PrincipalTag/Team,'b c'}", "${*}", "${?}", "${$}", "${", "}", "${my:absent}", "${aws:PrincipalOrgPaths}", "${vpc-lattice-svcs:RequestHeader/x}", "${vpc-lattice-svcs:RequestQueryString/Q}", "${my:absent, ''}", "${my:absent, 'x}y'}"}
 	numbers   = []string{"0", "5", "-1", "80", "80.0", "+5", "080", ".5", "5.", "-0.0", "2.5", "9007199254740993", "-9007199254740993.25", "123456789012345678901234567890", "0.00000000000000000001"}
 	dates     = []string{"2026-01-01T00:00:00Z", "2026-01-01", "2026-01", "1767225600", "1767225600.5", "2026-01-01T01:00:00+01:00", "2026-01-01T01:00:00+0100", "2026-01-01T00:00", "20260101T000000Z", "2026-01-01T00:00:00.000000001Z", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59Z", "0", "9223372036854775807", "2026-1-1t0:0z", "2026-01-01T02+02", "-1", "2026T", "2026-02-31", "2026-01-01T.5", "292278993-12-31"}
@@ -178,6 +178,8 @@ func (m *Maker) nearText(text string) string {
 		return pick(m, "x", "/", "*") + text
 	case 4:
 		return pick(m, words...)
+	case 5:
+		return strings.ReplaceAll(text, "\ufffd", "\xff") // It looks like that.
 	}
 	return text
 }
