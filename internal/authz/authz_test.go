@@ -195,8 +195,12 @@ func auth(what string) *snapshot.Policy {
 		"allow": `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`,
 		"deny":  `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`,
 		// Everybody but the roles allowed and bounded-wide is denied.
-		"except": `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::` + own + `:role/allowed","arn:aws:iam::` + own + `:role/bounded-wide"]},"Action":"*","Resource":"*"}]}`,
-		"none":   `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Connect","Resource":"*"}]}`,
+		"except":  `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::` + own + `:role/allowed","arn:aws:iam::` + own + `:role/bounded-wide"]},"Action":"*","Resource":"*"}]}`,
+		"account": `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + own + `"},"Action":"*","Resource":"*"}]}`,
+		"root":    `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + own + `:root"},"Action":"*","Resource":"*"}]}`,
+		"session": `{"Statement":[{"Effect":"Allow","Principal":{"AWS":["arn:aws:sts::` + own + `:assumed-role/nothing/s","arn:aws:sts::` + own + `:assumed-role/bounded/s","arn:aws:sts::` + own + `:assumed-role/allowed/s"]},"Action":"*","Resource":"*"}]}`,
+		"user":    `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + own + `:user/erika"},"Action":"*","Resource":"*"}]}`,
+		"none":    `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Connect","Resource":"*"}]}`,
 	}[what]
 	return compiled(policy.AuthPolicy, text)
 }
@@ -264,6 +268,19 @@ func TestLattice(t *testing.T) {
 		{"an attached policy that is gone", session(own, "dangling"), iam, "allow", "allow", iam, "with an explicit deny in an identity-based policy"},
 		{"an auth policy that cannot be compiled", allowed, iam, "allow", "broken", iam, "with an explicit deny in a service-based policy"},
 		{"the same while its layer is off", allowed, iam, "allow", "broken", off, ""},
+		// Source: stored policies of public workshops, which allow by account.
+		{"an auth policy by account allows everybody of it", allowed, iam, "account", "root", iam, ""},
+		{"and nobody of another", session(other, "allowed"), iam, "account", "allow", iam, "because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"and nobody who did not sign", anonymous, iam, "allow", "root", iam, "because no service-based policy allows the vpc-lattice-svcs:Invoke action"},
+		// Source: VPC Lattice User Guide, "How authorization works": an auth policy takes
+		// the place of no other policy, however it names the caller.
+		{"a session that is named still needs an identity policy", session(own, "nothing"), iam, "session", "session", iam, "because no identity-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"and is bounded", session(own, "bounded"), iam, "session", "session", iam, "because no permissions boundary allows the vpc-lattice-svcs:Invoke action"},
+		{"and has its session policies", session(own, "allowed", identityPolicy("Allow", "s3:*")), iam, "session", "session", iam, "because no session policy allows the vpc-lattice-svcs:Invoke action"},
+		{"a user who is named", user("erika"), iam, "user", "user", iam, ""},
+		{"a federated user by the user's name", federated(identityPolicy("Allow", "*")), iam, "user", "user", iam, ""},
+		{"but not without a session policy", federated(), iam, "user", "user", iam, "because no session policy allows the vpc-lattice-svcs:Invoke action"},
+		{"a role made again under the name that a policy names", again(session(own, "allowed")), iam, "allow", "session", iam, "because no identity-based policy allows the vpc-lattice-svcs:Invoke action"},
 		{"an auth type that nobody knows is on", allowed, "", "", "allow", iam, "because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -245,6 +245,40 @@ func TestGrades(t *testing.T) {
 	}
 }
 
+// TestNotPrincipal: a Deny with NotPrincipal spares whom it names, but not who has a
+// permissions boundary; it hits the anonymous.
+// Source: IUG, "IAM JSON policy elements: NotPrincipal" and "Permissions boundaries for
+// IAM entities".
+func TestNotPrincipal(t *testing.T) {
+	document := compiled(policy.Resource, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::`+own+`:role/r","arn:aws:iam::`+own+`:user/erika"]},"Action":"*","Resource":"*"}]}`)
+	wide := identityPolicy("Allow", "*")
+	for _, test := range []struct {
+		name     string
+		who      *identity.Principal
+		boundary string
+		allowed  bool
+	}{
+		{"named", session(own, "r"), "", true},
+		{"named, with a boundary", session(own, "r"), wide, false},
+		{"a user", user("erika"), "", true},
+		{"a user with a boundary", user("erika"), wide, false},
+		{"another role", session(own, "other"), "", false},
+		{"anonymous", anonymous, "", false},
+		{"an AWS service", &identity.Principal{Kind: identity.Service, Name: "ec2.amazonaws.com"}, "", false},
+	} {
+		w := controlled(false)
+		if test.who.Attachable() {
+			w = stated(w, test.who, test.boundary, wide)
+		}
+		q := &authz.Query{Request: policy.Request{Principal: test.who, Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k", Keys: policy.NoKeys{}}, Account: own, Policy: document}
+		d := authz.Decide(w, q)
+		if d.Allowed != test.allowed || !test.allowed && (d.Cause != authz.ExplicitDeny || d.Stage != authz.StageResource) {
+			t.Errorf("%s: %+v", test.name, d)
+		}
+		explainedIn(t, w, q, d)
+	}
+}
+
 // TestPolicyNamed: an explicit deny carries the ARN of the policy, if the resource is
 // in the caller's account or organization.
 // Source: AWS Security Blog, "Enhanced access denied error messages with policy ARNs".
