@@ -56,6 +56,7 @@ type commands struct {
 	Env     envCommand      `cmd:"" help:"Print the environment that makes aws and the SDKs use the server: eval \"$(latchwork env)\"."`
 	Curl    curlCommand     `cmd:"" help:"Send a signed request to a service, through the gateway, whatever its name resolves to."`
 	Explain explainCommand  `cmd:"" help:"Tell why a request was answered as it was, by the id in its response's header x-amzn-requestid."`
+	Doctor  doctorCommands  `cmd:"" help:"Find out what is wrong with a request that was refused."`
 	Mesh    meshCommands    `cmd:"" help:"Share meshes with other accounts."`
 	Envoy   envoyCommands   `cmd:"" help:"Connect an Envoy to the mesh."`
 	Agent   agentCommand    `cmd:"" help:"Sign for an Envoy of any version: give it its configuration on a local socket."`

@@ -17,20 +17,26 @@ type explainCommand struct {
 	apiFlags
 }
 
-func (c *explainCommand) Run(e *env) error {
-	client, _, err := c.client(e)
+// explain asks the server for the explanation of a request.
+func explain(e *env, flags *apiFlags, id string) (*gateway.Explanation, error) {
+	client, _, err := flags.client(e)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var out struct {
 		Explanation string `json:"explanation"`
 	}
-	err = client.rest(e.ctx, "latchwork", "GET", "/latchwork/requests/"+url.PathEscape(c.ID), nil, &out)
+	err = client.rest(e.ctx, "latchwork", "GET", "/latchwork/requests/"+url.PathEscape(id), nil, &out)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var x gateway.Explanation
-	if err := json.Unmarshal([]byte(out.Explanation), &x); err != nil {
+	x := new(gateway.Explanation)
+	return x, json.Unmarshal([]byte(out.Explanation), x)
+}
+
+func (c *explainCommand) Run(e *env) error {
+	x, err := explain(e, &c.apiFlags, c.ID)
+	if err != nil {
 		return err
 	}
 	if c.Output == "json" {
@@ -38,7 +44,7 @@ func (c *explainCommand) Run(e *env) error {
 			return err
 		}
 	} else {
-		printExplanation(e.stdout, &x)
+		printExplanation(e.stdout, x)
 	}
 	allowed := x.Decision != nil && x.Decision.Allowed
 	if c.Expect != "" && allowed != (c.Expect == "allow") {
@@ -61,9 +67,9 @@ func printExplanation(w io.Writer, x *gateway.Explanation) {
 	switch x.Signature.State {
 	case "refused":
 		line("signature", "REFUSED   %s", x.Signature.Error)
-		if x.Signature.CanonicalRequest != "" {
-			line("", "the server signed this canonical request; compare it with your signer's:")
-			fmt.Fprintln(w, indent(x.Signature.CanonicalRequest, "             "))
+		if x.Signature.Diagnosis != nil {
+			line("", "%s", x.Signature.Diagnosis.Summary())
+			line("", "latchwork doctor sigv4 %s shows the canonical request and the string to sign", x.RequestID)
 		}
 	case "valid":
 		line("signature", "VALID     key %s, scope %s", x.Signature.AccessKeyID, x.Signature.Scope)

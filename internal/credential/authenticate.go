@@ -39,6 +39,20 @@ func (a *Authenticator) Authenticate(snap *snapshot.Snapshot, r *inbound.Request
 	return principal, s, nil
 }
 
+// Diagnose tells why Authenticate refused a request, with the keys of the snapshot
+// that it had.
+func (a *Authenticator) Diagnose(snap *snapshot.Snapshot, r *inbound.Request, want sigv4.Expect, refusal *sigv4.Error) sigv4.Diagnosis {
+	switch refusal {
+	case sigv4.ErrBusy, sigv4.ErrExpiredToken:
+		return sigv4.Refused(refusal, r, want) // says nothing of the signature
+	}
+	var secret sigv4.Secret
+	if s, err := sigv4.Parse(r); err == nil && s != nil {
+		_, secret, _ = a.find(snap, s, want.Now)
+	}
+	return a.Verifier.Diagnose(r, secret, want)
+}
+
 // anonymous is the caller who did not sign. Principals are never changed.
 var anonymous identity.Principal
 

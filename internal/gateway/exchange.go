@@ -215,9 +215,7 @@ func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
 		g.count(x)
 		return x.decision.Allowed
 	}
-	principal, signature, err := g.cfg.Authenticator.Authenticate(x.snap, x.In, &x.signed, sigv4.Expect{
-		Service: SigningService, Region: x.Service.Region, Now: x.started, Skew: skew, DataPlane: true,
-	})
+	principal, signature, err := g.cfg.Authenticator.Authenticate(x.snap, x.In, &x.signed, x.expect())
 	x.signature, x.signatureErr = signature, err
 	if err != nil {
 		x.entry.ResolvedUser, x.entry.FailureReason = "Unknown", failDenied
@@ -245,6 +243,11 @@ func (g *Gateway) authorize(w *responseWriter, x *exchange) bool {
 	g.refuse(w, x, http.StatusForbidden, "AccessDeniedException: "+x.decision.DeniedText(q))
 	g.finish(w, x)
 	return false
+}
+
+// expect is what the signature must be made for.
+func (x *exchange) expect() sigv4.Expect {
+	return sigv4.Expect{Service: SigningService, Region: x.Service.Region, Now: x.started, Skew: skew, DataPlane: true}
 }
 
 func (g *Gateway) count(x *exchange) {

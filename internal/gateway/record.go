@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/latchwork/latchwork/internal/authz"
+	"github.com/latchwork/latchwork/internal/credential"
 	"github.com/latchwork/latchwork/internal/identity"
 	"github.com/latchwork/latchwork/internal/inbound"
 	"github.com/latchwork/latchwork/internal/sigv4"
@@ -132,9 +134,8 @@ type SignatureResult struct {
 	Algorithm   string   `json:"algorithm,omitzero"`
 	Scope       string   `json:"scope,omitzero"`
 	Signed      []string `json:"signedHeaders,omitzero"`
-	// CanonicalRequest is what the verifier computed, for a signature that does not
-	// match.
-	CanonicalRequest string `json:"canonicalRequest,omitzero"`
+	// Diagnosis is there for a signature that was looked at.
+	Diagnosis *sigv4.Diagnosis `json:"diagnosis,omitzero"`
 }
 
 // Last stands for the last request that was refused.
@@ -163,7 +164,7 @@ func (x *exchange) visible(account string) bool {
 
 // Explain explains a request to an account by the request's id, by the first digits
 // of it, or the Last. A client may call its request "last": that is not its name.
-func (r *Recorder) Explain(id, account string, verifier *sigv4.Verifier) (*Explanation, bool) {
+func (r *Recorder) Explain(id, account string, authenticator *credential.Authenticator) (*Explanation, bool) {
 	r.mu.Lock()
 	var x *exchange
 	if id == Last {
@@ -186,10 +187,10 @@ func (r *Recorder) Explain(id, account string, verifier *sigv4.Verifier) (*Expla
 	if x == nil {
 		return nil, false
 	}
-	return x.explain(verifier), true
+	return x.explain(authenticator), true
 }
 
-func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
+func (x *exchange) explain(authenticator *credential.Authenticator) *Explanation {
 	e := &Explanation{
 		RequestID: x.decisionID, Time: x.started.UTC(), Method: x.In.Method, Host: x.In.Authority, Path: x.In.Path(),
 		Port:      x.Port,
@@ -215,7 +216,7 @@ func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
 	e.Account, e.Service, e.Network = x.Service.Account, x.Service.ARN, x.Network.ARN
 	e.Action, e.Resource = authz.Invoke, x.Resource()
 	if x.asked() && (x.decided || x.signatureErr != nil) {
-		e.Signature = x.explainSignature(verifier)
+		e.Signature = x.explainSignature(authenticator)
 	}
 	if x.authenticated {
 		p := x.principal
@@ -237,18 +238,18 @@ func (x *exchange) explain(verifier *sigv4.Verifier) *Explanation {
 	return e
 }
 
-func (x *exchange) explainSignature(verifier *sigv4.Verifier) SignatureResult {
+func (x *exchange) explainSignature(authenticator *credential.Authenticator) SignatureResult {
 	out := SignatureResult{State: "none"}
 	if s := x.signature; s != nil {
 		out = SignatureResult{
 			State: "valid", AccessKeyID: s.AccessKeyID, Algorithm: s.Algorithm, Scope: s.Scope, Signed: s.SignedHeaders,
+			// What is left of the request is not what was signed: see Strip.
+			Diagnosis: &sigv4.Diagnosis{Valid: true},
 		}
 	}
-	if x.signatureErr != nil {
-		out.State, out.Error = "refused", x.signatureErr.Error()
-		if x.signature != nil {
-			out.CanonicalRequest = verifier.CanonicalRequest(x.In, x.signature, sigv4.Expect{Service: SigningService, DataPlane: true})
-		}
+	if refusal, ok := errors.AsType[*sigv4.Error](x.signatureErr); ok {
+		out.State, out.Error = "refused", refusal.Error()
+		out.Diagnosis = new(authenticator.Diagnose(x.snap, x.In, x.expect(), refusal))
 	}
 	return out
 }

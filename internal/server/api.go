@@ -45,7 +45,7 @@ func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *creden
 			mesh.New(mesh.Config{State: s.state(), Clock: s.clock, Partition: partition, Quotas: s.cfg.MeshQuotas}),
 			operator.New(operator.Config{
 				State: s.state(), Clock: s.clock,
-				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, s.verifier) },
+				Explain:  func(id, account string) (any, bool) { return s.recorder.Explain(id, account, authenticator) },
 				Problems: s.problems, Proxies: s.proxies,
 				AddressOwner: func(addr netip.Addr) (string, bool) { return s.publisher.Current().AddressOwner(addr) },
 				PodAccount:   s.cfg.AccountID,

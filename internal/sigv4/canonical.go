@@ -112,41 +112,6 @@ func (x *scratch) canonical(r *inbound.Request, s *Signature, form pathForm, hos
 	x.buf = append(b, payload...)
 }
 
-// CanonicalRequest is the canonical request that the verifier makes of a request,
-// for explaining a mismatch. It holds no secret but what the caller sent itself:
-// the session token is left out.
-func (v *Verifier) CanonicalRequest(r *inbound.Request, s *Signature, want Expect) string {
-	p, err := payload(r, s, want)
-	if err != nil {
-		return ""
-	}
-	hidden := *r
-	hidden.Target = hideToken(r.Target)
-	hidden.Headers = slices.Clone(r.Headers)
-	for i := range hidden.Headers {
-		if hidden.Headers[i].Name == "x-amz-security-token" {
-			hidden.Headers[i].Value = redacted
-		}
-	}
-	x := v.scratch()
-	defer v.free.Put(x)
-	x.canonical(&hidden, s, normalDouble, r.Authority, p)
-	return string(x.buf)
-}
-
-// StringToSign is what the verifier signs with the key, for explaining a mismatch.
-func (v *Verifier) StringToSign(r *inbound.Request, s *Signature, want Expect) string {
-	p, err := payload(r, s, want)
-	if err != nil {
-		return ""
-	}
-	x := v.scratch()
-	defer v.free.Put(x)
-	x.canonical(r, s, normalDouble, r.Authority, p)
-	x.toSign(s)
-	return string(x.buf)
-}
-
 // appendValue writes a header's value: trimmed, runs of spaces and tabs as one
 // space.
 func appendValue(b []byte, value string) []byte {

@@ -28,6 +28,14 @@ const (
 	Busy // too many signatures of SigV4A at once
 )
 
+var causes = [...]string{
+	Malformed: "malformed", Missing: "missing", UnknownKey: "unknown-key", ExpiredToken: "expired-token", Mismatch: "mismatch",
+	Expired: "expired", NotYet: "not-yet", BadScope: "bad-scope", PayloadHash: "payload-hash", SignedPayload: "signed-payload",
+	MissingPayloadHeader: "missing-payload-header", AbsentHeader: "absent-header", UnsignedHeader: "unsigned-header", Busy: "busy",
+}
+
+func (c Cause) String() string { return causes[c] }
+
 // Error is why a request's signature was refused. Its text never holds a secret,
 // a token or a whole header.
 type Error struct {

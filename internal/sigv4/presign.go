@@ -132,16 +132,18 @@ func parseExpires(text string) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// hideToken takes the session token out of a request target, for showing it.
-func hideToken(target string) string {
+// hideToken puts another text in the place of the session token in a request target,
+// for showing it.
+func hideToken(target, with string) string {
 	path, query, found := strings.Cut(target, "?")
-	if !found || !strings.Contains(query, presignParams[paramToken]) {
+	if !found {
 		return target
 	}
 	parts := strings.Split(query, "&")
 	for i, part := range parts {
-		if strings.HasPrefix(part, presignParams[paramToken]+"=") {
-			parts[i] = presignParams[paramToken] + "=" + redacted
+		name, _, _ := strings.Cut(part, "=")
+		if strings.EqualFold(paramName(name), presignParams[paramToken]) {
+			parts[i] = name + "=" + with
 		}
 	}
 	return path + "?" + strings.Join(parts, "&")
