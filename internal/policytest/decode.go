@@ -2,6 +2,7 @@ package policytest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,20 @@ import (
 // the types do not have, and says for everything it refuses where it is.
 type decoder struct {
 	file string
-	errs []error
+	// included tells which nodes are from which other files.
+	included map[*yaml.Node]string
+	errs     []error
+}
+
+// fileOf is the file that a node is from.
+func (d *decoder) fileOf(n *yaml.Node) string { return cmp.Or(d.included[n], d.file) }
+
+// from notes that a node and all in it are from another file.
+func (d *decoder) from(n *yaml.Node, file string) {
+	d.included[n] = file
+	for _, item := range n.Content {
+		d.from(item, file)
+	}
 }
 
 // reader is a type that reads its own node.
@@ -27,22 +41,26 @@ type reader interface {
 }
 
 func (d *decoder) wrong(n *yaml.Node, format string, args ...any) {
-	d.errs = append(d.errs, fmt.Errorf("%s:%d:%d: %s", d.file, n.Line, n.Column, fmt.Sprintf(format, args...)))
+	d.errs = append(d.errs, fmt.Errorf("%s:%d:%d: %s", d.fileOf(n), n.Line, n.Column, fmt.Sprintf(format, args...)))
 }
 
-// parse reads the text of a file. The only node of an empty one is null.
-func (d *decoder) parse(text []byte) *yaml.Node {
+// parse reads the text of a file.
+func (d *decoder) parse(file string, text []byte) *yaml.Node {
 	var doc, more yaml.Node
 	in := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := in.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		d.errs = append(d.errs, errors.New(d.file+": the file is empty"))
+		d.errs = append(d.errs, errors.New(file+": the file is empty"))
 		return nil
 	case err != nil:
-		d.errs = append(d.errs, fmt.Errorf("%s: %s", d.file, strings.TrimPrefix(err.Error(), "yaml: ")))
+		d.errs = append(d.errs, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: ")))
 		return nil
 	}
+	if file != d.file {
+		d.from(&doc, file)
+	}
 	if err := in.Decode(&more); !errors.Is(err, io.EOF) {
+		d.included[&more] = file
 		d.wrong(&more, "the file has more than one document")
 		return nil
 	}

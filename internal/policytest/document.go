@@ -61,7 +61,7 @@ func (p *Policy) open(d *decoder, n *yaml.Node) {
 		return
 	}
 	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(d.file), name)
+		name = filepath.Join(filepath.Dir(d.fileOf(n)), name)
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -130,7 +130,7 @@ func (c compiled) compile(d *decoder, kind policy.Kind, p *Policy) *snapshot.Pol
 	var bad *policy.Error
 	switch {
 	case errors.As(made.Problem, &bad):
-		d.errs = append(d.errs, fmt.Errorf("%s: this is no %s: %s", p.place(d.file, bad), kind, bad.Explained()))
+		d.errs = append(d.errs, fmt.Errorf("%s: this is no %s: %s", p.place(d.fileOf(p.node), bad), kind, bad.Explained()))
 	case made.Problem != nil:
 		d.wrong(p.node, "this is no %s: %v", kind, made.Problem)
 	}

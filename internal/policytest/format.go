@@ -13,6 +13,7 @@ type File struct {
 	Schema      string                 `json:"$schema" doc:"The schema of this format, for editors."`
 	Description string                 `json:"description" doc:"What the cases of the file are about."`
 	Source      string                 `json:"source" doc:"Where the rule is written that the cases follow; the source of every case that has none of its own."`
+	Include     []string               `json:"include" doc:"Files whose accounts, policies, groups, principals, networks, services and resources this one has too. Their paths are relative to this file."`
 	Accounts    map[string]Account     `json:"accounts" doc:"What is to be known of accounts, by their ids. An account that is not here belongs to no organization."`
 	Policies    map[string]Policy      `json:"policies" doc:"Policy documents, by a name to use them by. A name that is an ARN makes a managed policy."`
 	Groups      map[string][]Policy    `json:"groups" doc:"The policies of IAM groups, by name."`

@@ -160,6 +160,13 @@ func TestWrongFiles(t *testing.T) {
 		{"an anchor inside itself", "policies: &a {b: *a}\ncases:" + fine, "an anchor of it has itself inside"},
 		{"no YAML", "cases: [", "f.yaml: line 1"},
 		{"no cases", "description: x", "f.yaml: there are no cases"},
+		{"an empty list of cases", "cases: []", "f.yaml:1:1: the list of cases is empty"},
+		{"an included file that is not there", "include: [none.yaml]\ncases:" + fine, "f.yaml:1:1: include: open"},
+		{"an included file that is wrong", "include: [wrong.yaml]\ncases:" + fine, "wrong.yaml:1:1: there is no field \"principels\": did you mean \"principals\"?"},
+		{"an included file with cases", "include: [cases.yaml]\ncases:" + fine, "cases.yaml:2:1: a file that is included has no cases"},
+		{"an included file that is no YAML", "include: [bad.yaml]\ncases:" + fine, "bad.yaml: line 1"},
+		{"defined twice", "include: [named.yaml]\nservices: {s: {}}\ncases:" + fine, "named.yaml:1:1: services: \"s\" is defined in a file that includes this one too"},
+		{"a bad policy of an included file", "include: [named.yaml]\ncases:" + fine, "named.yaml:2:35: this is no auth policy"},
 		{"unknown field", "principels: {}\ncases:" + fine, `f.yaml:1:1: there is no field "principels": did you mean "principals"?`},
 		{"unknown field of a case", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, wants: allow}", `f.yaml:2:63: there is no field "wants": did you mean "want"?`},
 		{"unknown field of a request", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, request: {verb: GET}, want: allow}", `there is no field "verb"`},
@@ -209,6 +216,10 @@ func TestWrongFiles(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "bad.json", "{\n")
+			write(t, dir, "wrong.yaml", "principels: {}")
+			write(t, dir, "cases.yaml", "\ncases: []")
+			write(t, dir, "bad.yaml", "[")
+			write(t, dir, "named.yaml", "services: {\n s: {auth-type: AWS_IAM, policy: {p: q}}}")
 			_, err := Load([]string{write(t, dir, "f.yaml", test.text)})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v\nwant %s", err, test.want)
@@ -336,6 +347,34 @@ cases:
 		if !r.Passed {
 			t.Errorf("%s: got %s", r.Name, r.Got)
 		}
+	}
+}
+
+// TestInclude: what several files need is written once. In a directory a file without
+// cases is left to those who include it.
+func TestInclude(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "shared"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "shared"), "invoke.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+	write(t, filepath.Join(dir, "shared"), "policies.yaml", "include: [all.yaml]\npolicies: {invoke: {file: invoke.json}}")
+	write(t, filepath.Join(dir, "shared"), "all.yaml", "include: [policies.yaml]\naccounts: {1: {organization: o-1}}\nprincipals: {a: {user: 'arn:aws:iam::1:user/a', policies: [invoke]}}\nnetworks: {n: {auth-type: NONE}}\nservices: {s: {auth-type: NONE}}\nresources: {r: {arn: 'arn:aws:s3:::b'}}\ngroups: {g: [invoke]}")
+	write(t, dir, "f.yaml", "include: [shared/all.yaml]\nprincipals: {b: {like: a, groups: [g]}}\ncases:\n- {name: a, principal: b, action: 's3:x', resource: r, want: allow}\n- {name: b, principal: a, service: s, network: n, want: allow}")
+	tests, err := Load([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range Run(tests, nil) {
+		if !r.Passed {
+			t.Errorf("%s: %s", r.Name, r.Got)
+		}
+	}
+	if len(tests) != 2 || tests[0].Snap.Account("1").OrgID != "o-1" {
+		t.Errorf("%d cases", len(tests))
+	}
+	if _, err := Load([]string{filepath.Join(dir, "shared")}); err == nil || !strings.Contains(err.Error(), "there are no cases") {
+		t.Errorf("a directory without cases: %v", err)
 	}
 }
 

@@ -80,11 +80,21 @@ func Load(paths []string) ([]*Test, error) {
 				return nil, err
 			}
 			more, err := read(file, text, c)
+			// A file of a directory without the field cases is for others to include.
+			if errors.Is(err, errNoCases) && file != path {
+				err = nil
+			}
 			tests = append(tests, more...)
 			errs = append(errs, err)
 		}
 	}
-	return tests, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if len(tests) == 0 {
+		return nil, errNoCases
+	}
+	return tests, nil
 }
 
 // filesOf lists the files of cases that a path stands for.
@@ -136,21 +146,30 @@ func isPolicy(text []byte) bool {
 	return yaml.Unmarshal(text, &top) == nil && top.Statement.Kind != 0
 }
 
+// errNoCases is what a file is wrong with that has definitions only.
+var errNoCases = errors.New("there are no cases")
+
 // read makes the tests of one file.
 func read(name string, text []byte, c compiled) ([]*Test, error) {
-	d := &decoder{file: name}
+	d := &decoder{file: name, included: map[*yaml.Node]string{}}
 	var f File
-	if root := d.parse(text); root != nil {
+	root := d.parse(name, text)
+	if root != nil {
 		d.decode(root, reflect.ValueOf(&f).Elem())
-	}
-	if len(d.errs) == 0 && len(f.Cases) == 0 {
-		d.errs = append(d.errs, fmt.Errorf("%s: there are no cases", name))
+		f.include(d, root, name, map[string]bool{filepath.Clean(name): true})
 	}
 	if len(d.errs) > 0 {
 		return nil, errors.Join(d.errs...)
 	}
 	w := newWorld(&f, d, c)
 	w.check()
+	switch {
+	case len(d.errs) > 0 || len(f.Cases) > 0:
+	case has(root, "cases"):
+		d.wrong(root, "the list of cases is empty")
+	default:
+		return nil, fmt.Errorf("%s: %w", name, errNoCases)
+	}
 	var tests []*Test
 	seen := map[string]bool{}
 	for _, raw := range f.Cases {
@@ -171,6 +190,61 @@ func read(name string, text []byte, c compiled) ([]*Test, error) {
 		return again
 	})
 	return tests, errors.Join(d.errs...)
+}
+
+// include reads the files that one includes, and those that they do.
+func (f *File) include(d *decoder, at *yaml.Node, from string, seen map[string]bool) {
+	for _, name := range f.Include {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(from), name)
+		}
+		if name = filepath.Clean(name); seen[name] {
+			continue
+		}
+		seen[name] = true
+		text, err := os.ReadFile(name)
+		if err != nil {
+			d.wrong(at, "include: %v", err)
+			continue
+		}
+		root := d.parse(name, text)
+		if root == nil {
+			continue
+		}
+		var more File
+		d.decode(root, reflect.ValueOf(&more).Elem())
+		if has(root, "cases") || has(root, "defaults") {
+			d.wrong(root, "a file that is included has no cases and no defaults")
+		}
+		more.include(d, root, name, seen)
+		merge(d, root, "accounts", &f.Accounts, more.Accounts)
+		merge(d, root, "policies", &f.Policies, more.Policies)
+		merge(d, root, "groups", &f.Groups, more.Groups)
+		f.Principals.merge(d, root, "principals", &more.Principals)
+		f.Networks.merge(d, root, "networks", &more.Networks)
+		f.Services.merge(d, root, "services", &more.Services)
+		f.Resources.merge(d, root, "resources", &more.Resources)
+	}
+}
+
+// merge adds what an included file defines. A name has one meaning.
+func merge[T any](d *decoder, at *yaml.Node, what string, to *map[string]T, from map[string]T) {
+	for name, v := range from {
+		if _, taken := (*to)[name]; taken {
+			d.wrong(at, "%s: %q is defined in a file that includes this one too", what, name)
+		}
+		if *to == nil {
+			*to = map[string]T{}
+		}
+		(*to)[name] = v
+	}
+}
+
+func (s *Definitions[T]) merge(d *decoder, at *yaml.Node, what string, from *Definitions[T]) {
+	if s.made == nil {
+		s.made = map[string]*T{}
+	}
+	merge(d, at, what, &s.nodes, from.nodes)
 }
 
 // check reads everything that has a name, so that what no case uses is right too.
