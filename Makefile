@@ -45,6 +45,6 @@ fmt: ## Format.
 	go tool -modfile=$(LINT) gofumpt -w $$(git ls-files '*.go' | grep -v '\.gen\.go$$')
 
 # The clients that the black-box tests drive: a marker file for the set of pins.
-tools/clients/.installed: tools/clients/install.sh
+tools/clients/.installed: tools/clients/install.sh tools/clients/package-lock.json
 	./tools/clients/install.sh $(TOOLS)
 	@touch $@

@@ -285,6 +285,36 @@ func TestPorts(t *testing.T) {
 	mustContain(t, "the listener", fmt.Sprint(tags["latchwork:problem"]), "address already in use", "--gateway-ports")
 }
 
+// healthGroup makes a target group with a gRPC service, which tells the health that the
+// server has.
+func (w *world) healthGroup() (service *health.Server, group string) {
+	w.t.Helper()
+	server := grpc.NewServer()
+	service = health.NewServer()
+	healthpb.RegisterHealthServer(server, service)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }()
+	w.t.Cleanup(server.Stop)
+	group = w.aws(w.admin, "vpc-lattice", "create-target-group", "--name", "grpc", "--type", "IP", "--config",
+		fmt.Sprintf("port=%d,protocol=HTTP,protocolVersion=GRPC,vpcIdentifier=%s", l.Addr().(*net.TCPAddr).Port, w.vpc))["id"].(string)
+	w.aws(w.admin, "vpc-lattice", "register-targets", "--target-group-identifier", group, "--targets", "id=127.0.0.1")
+	return service, group
+}
+
+// withSignature gives a gRPC call the signature of a request that stands for it.
+func withSignature(ctx context.Context, r *http.Request) context.Context {
+	md := metadata.MD{}
+	for name, values := range r.Header {
+		if name == "Authorization" || strings.HasPrefix(name, "X-Amz-") {
+			md.Set(name, values...)
+		}
+	}
+	return metadata.NewOutgoingContext(ctx, md)
+}
+
 // TestHTTP2AndGRPC: HTTP/2 and gRPC, over TLS and cleartext.
 func TestHTTP2AndGRPC(t *testing.T) {
 	w := build(t, "NONE", "AWS_IAM")
@@ -303,18 +333,7 @@ func TestHTTP2AndGRPC(t *testing.T) {
 	if a := w.send(request{method: "POST", url: site + "/rates?x=1", who: who, http2: true, headers: [][2]string{{"Content-Type", "application/grpc"}}}); a.headers.Get("Grpc-Status") != "13" {
 		t.Errorf("gRPC with a query: %d %v", a.status, a.headers)
 	}
-	server := grpc.NewServer()
-	service := health.NewServer()
-	healthpb.RegisterHealthServer(server, service)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(server.Stop)
-	group := w.aws(w.admin, "vpc-lattice", "create-target-group", "--name", "grpc", "--type", "IP", "--config",
-		fmt.Sprintf("port=%d,protocol=HTTP,protocolVersion=GRPC,vpcIdentifier=%s", l.Addr().(*net.TCPAddr).Port, w.vpc))["id"].(string)
-	w.aws(w.admin, "vpc-lattice", "register-targets", "--target-group-identifier", group, "--targets", "id=127.0.0.1")
+	service, group := w.healthGroup()
 	for _, item := range w.aws(w.admin, "vpc-lattice", "list-listeners", "--service-identifier", w.service)["items"].([]any) {
 		w.aws(w.admin, "vpc-lattice", "update-listener", "--service-identifier", w.service, "--listener-identifier", item.(map[string]any)["id"].(string),
 			"--default-action", "forward={targetGroups=[{targetGroupIdentifier="+group+"}]}")
@@ -344,11 +363,7 @@ func TestHTTP2AndGRPC(t *testing.T) {
 			signed := func(method string) context.Context {
 				r, _ := http.NewRequest("POST", test.scheme+"://rates.example.com/grpc.health.v1.Health/"+method, nil)
 				sign(t, r, who)
-				md := metadata.MD{}
-				for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256"} {
-					md.Set(name, r.Header.Get(name))
-				}
-				return metadata.NewOutgoingContext(ctx, md)
+				return withSignature(ctx, r)
 			}
 			got, err := client.Check(signed("Check"), &healthpb.HealthCheckRequest{})
 			if err != nil || got.Status != healthpb.HealthCheckResponse_SERVING {

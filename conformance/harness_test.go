@@ -1,7 +1,8 @@
 //go:build conformance
 
 // Package conformance drives the real binary with real clients: the AWS CLI in
-// both versions, boto3, the AWS SDK for Go, curl and gRPC. make test installs them.
+// both versions, boto3, the AWS SDKs for Go and JavaScript, curl, other signers and gRPC.
+// make test installs them.
 package conformance
 
 import (
@@ -363,6 +364,15 @@ func (w *world) role(name, document string) identity {
 		w.aws(w.admin, "iam", "put-role-policy", "--role-name", name, "--policy-name", "invoke", "--policy-document", document)
 	}
 	return w.assume(w.admin, account, name)
+}
+
+// user makes a user with an identity policy and an access key.
+func (w *world) user(name, document string) identity {
+	w.t.Helper()
+	w.aws(w.admin, "iam", "create-user", "--user-name", name)
+	w.aws(w.admin, "iam", "put-user-policy", "--user-name", name, "--policy-name", "invoke", "--policy-document", document)
+	key := w.aws(w.admin, "iam", "create-access-key", "--user-name", name)["AccessKey"].(map[string]any)
+	return identity{id: key["AccessKeyId"].(string), secret: key["SecretAccessKey"].(string)}
 }
 
 func (in *installation) assume(who identity, account, name string) identity {

