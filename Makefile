@@ -19,6 +19,7 @@ run: build ## Build, and run the server with a demonstration.
 
 test: check cover tools/clients/.installed ## Install the real clients, check the code and run all tests.
 	go test ./...
+	go test ./internal/policy ./internal/authz -run '^TestDifferential$$' -v -differential.time=2m
 	LATCHWORK_CLIENTS=$(TOOLS) go test -count=1 -timeout 30m -tags conformance ./conformance/...
 
 cover: ## Check that every statement of packages policy and authz is run by their tests.

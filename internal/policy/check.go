@@ -260,8 +260,11 @@ func (p *parser) checkAction(a Text) *Error {
 	return nil
 }
 
+// vendorMarks takes away what the name of a service may have beside letters and digits.
+var vendorMarks = strings.NewReplacer("-", "", ".", "")
+
 func plainVendor(s string) bool {
-	return s != "" && alphanumeric(strings.NewReplacer("-", "", ".", "").Replace(s))
+	return s != "" && alphanumeric(vendorMarks.Replace(s))
 }
 
 func (p *parser) checkResources(s *Statement) *Error {

@@ -103,7 +103,7 @@ func TestDifferential(t *testing.T) {
 	}
 	// A thousand of each in two million. Of fewer cases the shares vary more.
 	least := all.cases / 2000
-	if all.cases < cases {
+	if all.cases < 1_000_000 {
 		least /= 2
 	}
 	for _, kind := range random.Kinds {
@@ -138,8 +138,8 @@ func differential(seed, n uint64, count *tally) error {
 		if got != want {
 			return different(made, &r)
 		}
-		if i == 0 { // It takes longer.
-			if err := explains(c, &r, got); err != nil {
+		if i == 0 && len(d.Statements) < 20 { // It takes longer.
+			if err := explains(c, d, &r, got); err != nil {
 				return err
 			}
 		}
@@ -158,8 +158,7 @@ func differential(seed, n uint64, count *tally) error {
 
 // explains checks that the explanation of a request has the verdict and the elements of
 // the reference.
-func explains(c *policy.Compiled, r *reference.Request, decided policy.Match) error {
-	d := c.Document()
+func explains(c *policy.Compiled, d *policy.Document, r *reference.Request, decided policy.Match) error {
 	explained := c.Explain(random.Query(r))
 	if len(explained) != len(d.Statements) {
 		return fmt.Errorf("%d statements explained of %d", len(explained), len(d.Statements))

@@ -88,7 +88,7 @@ func held(t *testing.T, d *policy.Document, r *reference.Request) {
 	if got != want {
 		t.Fatalf("decided %+v, by the reference %+v\n%s\n%s", got, want, d.Text, asked(r))
 	}
-	if err := explains(c, r, got); err != nil {
+	if err := explains(c, d, r, got); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -45,7 +45,7 @@ var (
 
 func (m *Maker) condition() policy.ConditionEntry {
 	c := policy.ConditionEntry{Operator: pick(m, Qualified...), Key: pick(m, singles...)}
-	if m.chance(30) {
+	if m.chance(38) {
 		c.Key = pick(m, Lists...)
 	}
 	c.Values = texts(m.operands(c.Operator))
@@ -140,6 +140,12 @@ func (m *Maker) near(operator, operand string, keys map[string][]string) string 
 	if m.chance(6) {
 		return pick(m, strangers...)
 	}
+	if strings.Contains(operator, "Not") && m.chance(60) {
+		operand = m.operand(operator)
+	}
+	if family(operator) != "ip" && m.chance(30) {
+		return m.fill(operand, keys)
+	}
 	switch family(operator) {
 	case "string":
 		return m.nearText(m.fill(operand, keys))
@@ -167,7 +173,7 @@ func (m *Maker) near(operator, operand string, keys map[string][]string) string 
 }
 
 func (m *Maker) nearText(text string) string {
-	switch m.IntN(10) {
+	switch m.IntN(16) {
 	case 0:
 		return strings.ToUpper(text)
 	case 1:

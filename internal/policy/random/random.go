@@ -119,7 +119,7 @@ func (m *Maker) statement(d *policy.Document, allow bool, long style) policy.Sta
 }
 
 func (m *Maker) conditionCount(allow bool) int {
-	n := pick(m, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3)
+	n := pick(m, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3)
 	if !allow && n == 0 && m.chance(80) {
 		n = 1
 	}
@@ -200,7 +200,7 @@ func (m *Maker) authResource(many bool) string {
 func (m *Maker) path() string {
 	var b strings.Builder
 	for range 1 + m.IntN(3) {
-		b.WriteString(pick(m, "a", "ab", "rates", "é", "*", "*", "?", "/", ":", "${aws:username}", "${aws:PrincipalTag/team, 'blue'}", "${*}", "${?}", "${$}",
+		b.WriteString(pick(m, "a", "a", "a", "ab", "ab", "rates", "rates", "é", "*", "*", "*", "?", "/", ":", "${aws:username}", "${aws:PrincipalTag/team, 'blue'}", "${*}", "${?}", "${$}",
 			"${my:absent}", "${", "${vpc-lattice-svcs:RequestHeader/x}", "${aws:PrincipalOrgPaths}", "${aws:username,'a}b'}"))
 	}
 	return b.String()

@@ -13,7 +13,7 @@ import (
 func (m *Maker) Request(d *policy.Document) (r reference.Request, statement int) {
 	statement = m.IntN(len(d.Statements))
 	for range 2 { // Allows are asked for more often: a deny is found in passing.
-		if !d.Statements[statement].Allow {
+		if s := &d.Statements[statement]; !s.Allow || len(s.Conditions) == 0 && m.chance(60) {
 			statement = m.IntN(len(d.Statements))
 		}
 	}
@@ -24,12 +24,14 @@ func (m *Maker) Request(d *policy.Document) (r reference.Request, statement int)
 			r.Keys[name] = m.several(func() string { return pick(m, words...) })
 		}
 	}
+	answered := map[string]bool{}
 	for _, c := range s.Conditions {
 		m.answer(&c, r.Keys)
+		answered[canonical(c.Key)] = true
 	}
 	for range min(2, len(d.Statements)-1) {
 		for _, c := range d.Statements[m.IntN(len(d.Statements))].Conditions {
-			if _, known := r.Keys[canonical(c.Key)]; !known {
+			if !answered[canonical(c.Key)] {
 				m.answer(&c, r.Keys)
 			}
 		}
@@ -73,7 +75,7 @@ func (m *Maker) several(value func() string) []string {
 // takes it away.
 func (m *Maker) answer(c *policy.ConditionEntry, keys map[string][]string) {
 	name := canonical(c.Key)
-	if m.chance(34) {
+	if m.chance(26) {
 		delete(keys, name)
 		return
 	}
