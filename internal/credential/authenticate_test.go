@@ -3,6 +3,7 @@ package credential_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -165,6 +166,16 @@ func TestAuthenticate(t *testing.T) {
 				t.Errorf("principal %+v, want anonymous", p)
 			case test.arn != "" && p.AccessKeyID != test.id:
 				t.Errorf("access key id %q, want %q", p.AccessKeyID, test.id)
+			}
+			if got == nil {
+				return
+			}
+			// The diagnosis is of the same refusal, and shows no more than it.
+			d := a.Diagnose(snap, in, want, got)
+			text := fmt.Sprintf("%+v %+v", d, d.Server)
+			if d.Valid || d.Cause != test.want.String() || strings.Contains(text, test.secret) && len(test.secret) > 1 && test.secret != test.id ||
+				test.token != "" && strings.Contains(text, test.token) {
+				t.Errorf("diagnosed as %s", text)
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/latchwork/latchwork/internal/model"
+	"github.com/latchwork/latchwork/internal/sigv4"
 	"github.com/latchwork/latchwork/internal/snapshot"
 	"github.com/latchwork/latchwork/internal/store"
 	wire "github.com/latchwork/latchwork/internal/wire/vpclattice"
@@ -276,6 +277,35 @@ func TestUnreadableRule(t *testing.T) {
 	}
 	if answer, body := w.send(t, "GET / HTTP/1.1\r\nHost: svc.test\r\n\r\n"); answer.StatusCode != 503 {
 		t.Errorf("%s %s", answer.Status, body)
+	}
+}
+
+// TestRefusedSignature: a signature that is refused is diagnosed, and one that is not
+// there is not.
+func TestRefusedSignature(t *testing.T) {
+	w := newWorld(t, `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`, echo)
+	for _, test := range []struct{ headers, state, part, client string }{
+		{"", "none", "", ""},
+		{
+			"X-Amz-Date: 20261125T120000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261125/us-west-2/vpc-lattice-svcs/aws4_request, SignedHeaders=x-amz-date;host, Signature=" + strings.Repeat("0", 64) + "\r\n",
+			"refused", sigv4.PartHeader, "x-amz-date;host",
+		},
+		{
+			"X-Amz-Date: 20261125T120000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261125/us-east-1/vpc-lattice-svcs/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("0", 64) + "\r\n",
+			"refused", sigv4.PartScope, "20261125/us-east-1/vpc-lattice-svcs/aws4_request",
+		},
+	} {
+		answer, _ := w.send(t, "GET /rates HTTP/1.1\r\nHost: svc.test\r\n"+test.headers+"\r\n")
+		x, ok := w.gateway.cfg.Recorder.Explain(answer.Header.Get(headerDecisionID), scope.Account, w.gateway.cfg.Authenticator)
+		if !ok || answer.StatusCode != 403 || x.Signature.State != test.state || (x.Signature.Diagnosis == nil) != (test.part == "") {
+			t.Fatalf("%s: explained as %+v", test.headers, x)
+		}
+		if test.part == "" {
+			continue
+		}
+		if d := x.Signature.Diagnosis.Differences[0]; d.Part != test.part || d.Client != test.client {
+			t.Errorf("%s: diagnosed as %+v", test.headers, d)
+		}
 	}
 }
 
