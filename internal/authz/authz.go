@@ -27,7 +27,7 @@ type Query struct {
 	Account string
 	// Policy is the resource's own policy in a general question, nil if it has
 	// none. Required says that it must allow, also within one account: so it is
-	// with the trust policy of a role.
+	// with the trust policy of a role and the policy of a key.
 	Policy   *snapshot.Policy
 	Required bool
 
@@ -43,6 +43,14 @@ func OfRole(role *snapshot.Entity, who *identity.Principal, action string, keys 
 		Request: policy.Request{Principal: who, Action: action, Resource: role.ARN, Keys: keys},
 		Account: role.Account, Policy: role.Trust, Required: true,
 	}
+}
+
+// IsKey tells whether a resource is a key of AWS KMS: its policy must allow also within
+// one account.
+// Source: AWS KMS Developer Guide, "Key policies in AWS KMS".
+func IsKey(resource string) bool {
+	parts := strings.SplitN(resource, ":", 6)
+	return len(parts) == 6 && parts[2] == "kms" && strings.HasPrefix(parts[5], "key/")
 }
 
 // Stage is a layer of a decision.

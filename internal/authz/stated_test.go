@@ -279,6 +279,18 @@ func TestNotPrincipal(t *testing.T) {
 	}
 }
 
+// TestIsKey: an alias is no key, and a name is no service.
+func TestIsKey(t *testing.T) {
+	for resource, want := range map[string]bool{
+		"arn:aws:kms:us-west-2:" + own + ":key/1": true, "arn:aws:kms:us-west-2:" + own + ":alias/key/1": false,
+		"arn:aws:s3:::kms:key/1": false, "kms:key/1": false, "*": false,
+	} {
+		if got := authz.IsKey(resource); got != want {
+			t.Errorf("%s: %t", resource, got)
+		}
+	}
+}
+
 // TestPolicyNamed: an explicit deny carries the ARN of the policy, if the resource is
 // in the caller's account or organization.
 // Source: AWS Security Blog, "Enhanced access denied error messages with policy ARNs".

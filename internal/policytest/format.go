@@ -81,7 +81,7 @@ type Resource struct {
 	Like        string            `json:"like" doc:"The name of a resource that this one is like, but for the fields that are here."`
 	ARN         string            `json:"arn" doc:"Its ARN, or *."`
 	Account     string            `json:"account" doc:"The account that owns it; that of its ARN by default, else the caller's."`
-	Policy      *Policy           `json:"policy" doc:"Its resource-based policy."`
+	Policy      *Policy           `json:"policy" doc:"Its resource-based policy. That of a KMS key must allow also within one account."`
 	TrustPolicy *Policy           `json:"trust-policy" doc:"The trust policy, of a role: it must allow also within one account."`
 	Tags        map[string]string `json:"tags" doc:"Its tags: aws:ResourceTag."`
 }

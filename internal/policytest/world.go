@@ -404,7 +404,7 @@ func (w *world) general(c *Case, r *Resource, at *yaml.Node, caller authz.Caller
 	case r.Policy != nil && r.TrustPolicy != nil:
 		w.d.wrong(at, "a resource has a policy or a trust-policy, not both")
 	case r.Policy != nil:
-		q.Policy = w.policy(policy.Resource, r.Policy, q.Resource)
+		q.Policy, q.Required = w.policy(policy.Resource, r.Policy, q.Resource), authz.IsKey(q.Resource)
 	case r.TrustPolicy != nil:
 		q.Policy, q.Required = w.policy(policy.Trust, r.TrustPolicy, q.Resource), true
 	}

@@ -398,7 +398,7 @@ func (r *simulation) question(action, resource string) *authz.Query {
 		q.Service = &snapshot.Service{Policy: made}
 		q.Service.AuthType = "AWS_IAM"
 	default:
-		q.Policy, q.Required = made, kind == policy.Trust
+		q.Policy, q.Required = made, kind == policy.Trust || authz.IsKey(resource)
 	}
 	return q
 }
