@@ -22,7 +22,7 @@ import (
 
 // openAPI puts the APIs together.
 func (s *Server) openAPI(authenticator *credential.Authenticator, tokens *credential.Tokens) error {
-	auth := &apiAuth{authenticator: authenticator, clock: s.clock, decided: s.metrics.decided("api")}
+	auth := &apiAuth{authenticator: authenticator, clock: s.clock, region: s.cfg.Region, decided: s.metrics.decided("api")}
 	observer := &observer{metrics: s.metrics, writer: s.calls, log: s.log, used: map[string]lastUse{}}
 	iamConfig := s.iamConfig()
 	iamConfig.LastUsed = func(key string) (iam.LastUsed, bool) {

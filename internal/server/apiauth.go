@@ -24,6 +24,7 @@ import (
 type apiAuth struct {
 	authenticator *credential.Authenticator
 	clock         clock.Clock
+	region        string // the installation's own
 	// decided is told every decision, for metrics.
 	decided func(authz.Cause, authz.Stage)
 }
@@ -40,7 +41,8 @@ func skew(p awsapi.Protocol) time.Duration {
 }
 
 // Authenticate implements awsapi.Authenticator. Any region is good: it is a
-// partition of the state, chosen by the credential scope.
+// partition of the state, chosen by the credential scope or, in SigV4A, by the set of
+// regions.
 func (a *apiAuth) Authenticate(ctx context.Context, r *inbound.Request, body []byte, want awsapi.Expectation) (awsapi.Caller, error) {
 	snap, err := snapshot.Pinned(ctx)
 	if err != nil {
@@ -55,10 +57,12 @@ func (a *apiAuth) Authenticate(ctx context.Context, r *inbound.Request, body []b
 		return awsapi.Caller{}, err
 	case s == nil:
 		return awsapi.Caller{}, sigv4.ErrMissing.Fault()
-	case !validRegion(s.Region):
+	}
+	region := s.RegionFor(a.region)
+	if !validRegion(region) {
 		return awsapi.Caller{}, fault.New("SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
 	}
-	return awsapi.Caller{Principal: p, Region: s.Region, Service: s.Service, Signature: s}, nil
+	return awsapi.Caller{Principal: p, Region: region, Service: s.Service, Signature: s}, nil
 }
 
 // validRegion keeps what becomes a part of the store's keys plain.

@@ -137,3 +137,18 @@ func covers(set, region string) bool {
 	}
 	return false
 }
+
+// RegionFor is the region that a request is for where one endpoint serves all: that of
+// the scope. The scope of SigV4A has none; there it is own, if the set of regions covers
+// it, else the only region of the set, and "" if the set leaves it open.
+func (s *Signature) RegionFor(own string) string {
+	switch {
+	case !s.asymmetric():
+		return s.Region
+	case covers(s.RegionSet, own):
+		return own
+	case strings.ContainsAny(s.RegionSet, ",*"):
+		return ""
+	}
+	return trim(s.RegionSet)
+}

@@ -191,3 +191,19 @@ func BenchmarkVerifyAsymmetric(b *testing.B) {
 		}
 	}
 }
+
+// TestRegionFor: a signature of SigV4A is for the server's own region if it may be.
+func TestRegionFor(t *testing.T) {
+	for set, want := range map[string]string{
+		"*": "us-west-2", "us-west-2": "us-west-2", "us-east-1, us-west-2": "us-west-2", "us-*": "us-west-2", "eu-west-1": "eu-west-1", " eu-west-1": "eu-west-1",
+		"eu-west-1,us-east-1": "", "eu-*": "", "eu-west-1,": "", "": "",
+	} {
+		s := &sigv4.Signature{Algorithm: sigv4.AlgorithmECDSA, RegionSet: set}
+		if got := s.RegionFor("us-west-2"); got != want {
+			t.Errorf("%q: %q, want %q", set, got, want)
+		}
+	}
+	if got := (&sigv4.Signature{Algorithm: sigv4.AlgorithmHMAC, Region: "eu-west-1"}).RegionFor("us-west-2"); got != "eu-west-1" {
+		t.Errorf("SigV4: %q", got)
+	}
+}
