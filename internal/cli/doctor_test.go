@@ -89,6 +89,7 @@ func TestDoctorSigV4(t *testing.T) {
 		{name: "of the API", request: captured(t, "GET", "http://localhost:4000/services", "", "vpc-lattice", nil), service: "vpc-lattice", golden: "api.txt"},
 		{name: "of a stream", request: captured(t, "POST", "https://ems.example.com/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources", "", "appmesh", replace("\r\n\r\n", "\r\n\r\nmessages")), service: "appmesh", golden: "stream.txt"},
 		{name: "changed query", request: captured(t, "GET", url, "", svcs, replace("a=1&b=2", "b=2&a=2")), service: svcs, code: ExitFailure, golden: "changed.txt"},
+		{name: "query not sorted, by curl 7.88.1", request: "testdata/doctor/order.http", service: svcs, code: ExitFailure, golden: "order.txt"},
 		{name: "slash added", request: captured(t, "GET", "http://rates.example.com/rates/", "", svcs, replace("/rates/", "/rates")), service: svcs, code: ExitFailure, golden: "slash.txt"},
 		{name: "slash added, for programs", request: captured(t, "GET", "http://rates.example.com/rates/", "", svcs, replace("/rates/", "/rates")), service: svcs, args: []string{"-o", "json"}, code: ExitFailure, golden: "slash.json"},
 		{name: "too late", request: good, service: svcs, args: []string{"--at", "2026-11-25T12:05:01Z"}, code: ExitFailure, golden: "late.txt"},
@@ -134,5 +135,28 @@ func TestDoctorSigV4(t *testing.T) {
 		if code := Main(append([]string{"doctor", "sigv4", "--data-dir", dir}, args...), &stdout, &stderr); code != ExitUsage || stdout.Len() > 0 {
 			t.Errorf("%q: exit %d %s", args, code, stderr.String())
 		}
+	}
+}
+
+// TestSigningPage: the page names every part, and shows what is printed.
+func TestSigningPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/signing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{
+		sigv4.PartPath, sigv4.PartQueryOrder, sigv4.PartQueryEncoding, sigv4.PartHeader, sigv4.PartHost, sigv4.PartDate, sigv4.PartScope,
+		sigv4.PartPayload, sigv4.PartMethod, sigv4.PartSecret,
+	} {
+		if !strings.Contains(string(page), "\n| `"+part+"` | ") {
+			t.Errorf("the part %q is not in the table", part)
+		}
+	}
+	text, err := os.ReadFile("testdata/doctor/order.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown, _, _ := strings.Cut(string(text), "\n\nserver's"); !strings.Contains(string(page), "```text\n"+shown+"\n```") {
+		t.Errorf("the page does not show\n%s", shown)
 	}
 }

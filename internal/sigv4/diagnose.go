@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,7 +62,7 @@ func (d *Diagnosis) Summary() string {
 		return "the signature is valid"
 	}
 	if len(d.Differences) == 0 {
-		return d.Note
+		return cmp.Or(d.Note, d.Text)
 	}
 	var parts []string
 	for _, difference := range d.Differences {
@@ -275,7 +276,7 @@ var malformed = []struct {
 	{"X-Amz-Expires must", PartDate, fmt.Sprintf("a number of seconds from 1 to %d", maxExpires), says("another X-Amz-Expires"), "write the life of a presigned request in seconds"},
 	{
 		"SignedHeaders must be sorted", PartHeader, "names in ascending order, each once", signedList,
-		"sort the names of the signed headers, not whole lines, and join the values of a header that is there twice with a comma: curl --aws-sigv4 before 8.10 does neither, so name each header once with -H, and none that another begins with",
+		"sort the names of the signed headers, not whole lines, and join the values of a header that is there twice with a comma: curl --aws-sigv4 (7.88.1) does neither, so name each header once with -H, and none that another begins with",
 	},
 	{
 		"SignedHeaders must be lower-case", PartHeader, "lower-case names separated by ';'", signedList,

@@ -320,7 +320,7 @@ func TestDifferences(t *testing.T) {
 		},
 		{
 			"another method", byHand(&inbound.Request{Method: "HEAD", Target: "/"}, "vpc-lattice-svcs", func(h *hand) { h.method = "GET" }), svcs,
-			[][4]string{{sigv4.PartMethod, "HEAD", "GET", "curl -I"}},
+			[][4]string{{sigv4.PartMethod, "HEAD", "GET", "redirect"}},
 		},
 		{
 			"the date of another header", byHand(get("/", header("date", "Wed, 25 Nov 2026 11:59:00 GMT")), "vpc-lattice-svcs", func(h *hand) { h.time = "20261125T115900Z" }), svcs,
@@ -363,6 +363,23 @@ func TestDifferences(t *testing.T) {
 			"of SigV4A: the host and the path", asymmetric(t, func(r *inbound.Request) { r.Target = "/rates/?b=2&a=1"; r.Authority += ":80" }), svcs,
 			[][4]string{{sigv4.PartPath, "/rates/", "/rates", "slash"}, {sigv4.PartHost, "rates.example:80", "rates.example", "port"}},
 		},
+		{
+			"a target without a path", byHand(get("?b=2&a=1"), "vpc-lattice", func(h *hand) { h.path = "/" }), control,
+			[][4]string{{sigv4.PartQueryOrder, "a=1&b=2", "b=2&a=1", "curl"}},
+		},
+		{
+			"presigned, path not normalised", presign(t, "vpc-lattice", "/a//b", hash("")), control,
+			[][4]string{{sigv4.PartPath, "/a/b", "/a//b", "aws-sdk-go-v2"}},
+		},
+		{
+			"presigned, a parameter added after signing", after(presign(t, "vpc-lattice", "/a?b=1", hash("")), func(r *inbound.Request) { r.Target += "&b=2" }), control,
+			[][4]string{{sigv4.PartQueryEncoding, "", "", "keeps one"}},
+		},
+		{"presigned, another path", after(presign(t, "vpc-lattice", "/a", hash("")), func(r *inbound.Request) { r.Target = "/b" + r.Target[2:] }), control, nil},
+		{
+			"a path with a bad escape", byHand(get("/a%zz"), "vpc-lattice", nil), control,
+			[][4]string{{sigv4.PartPath, "/a%25zz", "/a%zz", "curl"}},
+		},
 		{"of SigV4A: another path", asymmetric(t, func(r *inbound.Request) { r.Target = "/r" }), svcs, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -382,11 +399,16 @@ func TestDifferences(t *testing.T) {
 				}
 			}
 			text, err := json.Marshal(d)
-			if err != nil || strings.Contains(string(text), secret) {
+			if err != nil || strings.Contains(string(text), secret) || strings.Contains(string(text), "session") {
 				t.Errorf("%s (%v)", text, err)
 			}
 		})
 	}
+}
+
+func after(r *inbound.Request, change func(*inbound.Request)) *inbound.Request {
+	change(r)
+	return r
 }
 
 func withBody(e sigv4.Expect, body string) sigv4.Expect {
@@ -476,6 +498,23 @@ func TestRefusalsExplained(t *testing.T) {
 		{"a short credential", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "/us-west-2/", "/") }, "malformed", "IncompleteSignatureException", sigv4.PartScope, "parts", "without slashes"},
 		{"no access key", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AKIDEXAMPLE", "") }, "malformed", "IncompleteSignatureException", sigv4.PartSecret, "none", "environment"},
 		{"signature in capitals", func(r *inbound.Request, _ *sigv4.Expect) { upper(r) }, "malformed", "IncompleteSignatureException", sigv4.PartHeader, "another", "lower-case"},
+		{"another key, of IAM", func(r *inbound.Request, e *sigv4.Expect) {
+			e.Service = "iam"
+			edit(r, "AKIDEXAMPLE", "AKIDANOTHER")
+			edit(r, "vpc-lattice-svcs", "iam")
+			e.DataPlane = false
+			remove(r, "x-amz-content-sha256")
+			edit(r, "x-amz-content-sha256;", "")
+		}, "unknown-key", "InvalidClientTokenId", sigv4.PartSecret, "AKIDANOTHER", "ASIA"},
+		{"a presigned request too late", func(r *inbound.Request, e *sigv4.Expect) {
+			*r = *presign(t, "vpc-lattice", "/?X-Amz-Expires=60", hash(""))
+			*e = apiWith("")
+			e.Now = e.Now.Add(2 * time.Minute)
+		}, "expired", "InvalidSignatureException", sigv4.PartDate, noon, "X-Amz-Expires"},
+		{"SigV4A for other regions", func(r *inbound.Request, _ *sigv4.Expect) {
+			*r = *signAsymmetric(t, request{method: "GET", target: "/", service: "vpc-lattice-svcs"}, "eu-*")
+		}, "bad-scope", "InvalidSignatureException", sigv4.PartScope, "20261125/vpc-lattice-svcs", "x-amz-region-set"},
+		{"no equals sign", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, ", SignedHeaders", ", x, SignedHeaders") }, "malformed", "IncompleteSignatureException", sigv4.PartHeader, "another Authorization", "cut"},
 		{"SigV2", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AWS4-HMAC-SHA256 ", "AWS x:") }, "malformed", "IncompleteSignatureException", sigv4.PartHeader, "algorithm", "SigV2"},
 		{"SigV4A with a scope of SigV4", func(r *inbound.Request, _ *sigv4.Expect) { edit(r, "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256") }, "malformed", "IncompleteSignatureException", sigv4.PartScope, "parts", "without slashes"},
 		{"SigV4A without regions", func(r *inbound.Request, _ *sigv4.Expect) {
@@ -526,13 +565,34 @@ func TestRefusalsExplained(t *testing.T) {
 				t.Fatalf("%+v", d)
 			}
 			got := d.Differences[0]
-			if got.Part != test.part || !strings.Contains(got.Client, test.client) || !strings.Contains(got.Fix, test.fix) || got.Server == "" {
+			if got.Part != test.part || !strings.Contains(got.Client, test.client) || !strings.Contains(got.Fix, test.fix) || got.Server == "" || got.Client == "sent something else" {
 				t.Errorf("difference %+v", got)
 			}
 			if text := fmt.Sprint(d.Server, d.Client, d.Differences); strings.Contains(text, "secret-token") || strings.Contains(text, secret) {
 				t.Errorf("it shows a secret: %s", text)
 			}
 		})
+	}
+}
+
+// TestRefused: a refusal that nothing more is known of is diagnosed too, and none but
+// those of the table is without a text of its own.
+func TestRefused(t *testing.T) {
+	for _, test := range []struct {
+		err                 *sigv4.Error
+		code, part, summary string
+	}{
+		{sigv4.ErrExpiredToken, "ExpiredTokenException", sigv4.PartSecret, "secret: get new credentials"},
+		{sigv4.ErrBusy, "ThrottlingException", "", "Rate exceeded"},
+		{&sigv4.Error{Cause: sigv4.Malformed, Detail: "something new"}, "IncompleteSignatureException", sigv4.PartHeader, "header: sign with AWS's own SDK"},
+	} {
+		d := sigv4.Refused(test.err, get("/"), dataPlane())
+		if d.Valid || d.Text != test.err.Detail || d.Code != test.code || len(d.Differences) > 0 != (test.part != "") || !strings.HasPrefix(d.Summary(), test.summary) {
+			t.Errorf("%+v", d)
+		}
+	}
+	if d := sigv4.NewVerifier().Diagnose(sign(t, request{method: "GET", target: "/", service: "vpc-lattice-svcs"}), sigv4.Secret(secret), dataPlane()); !d.Valid || d.Summary() != "the signature is valid" {
+		t.Errorf("%+v", d)
 	}
 }
 
@@ -569,6 +629,7 @@ func TestDiagnoseIsBounded(t *testing.T) {
 // something that is signed as it says.
 func FuzzDiagnose(f *testing.F) {
 	f.Add("GET", "/a%20b?b=2&a", "rates.example:80", "x-role", " a  b", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261125/us-west-2/vpc-lattice-svcs/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("0", 64), uint8(0))
+	f.Add("GET", "/rates?a=1", "rates.example", "x-role", "a", "", uint8(0))
 	f.Add("POST", "/?X-Amz-Security-Token=t", "", "x-amz-content-sha256", "UNSIGNED-PAYLOAD", "", uint8(7))
 	f.Fuzz(func(t *testing.T, method, target, host, name, value, authorization string, mode uint8) {
 		want := dataPlane()

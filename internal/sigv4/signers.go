@@ -249,7 +249,7 @@ func (f *finder) addMethods() {
 	}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
 		f.add(dimMethod, plainOption(PartMethod, method,
-			"sign the method that is sent: curl -I and -X change it after signing, redirects turn POST into GET, and a proxy or X-HTTP-Method-Override may change it on the way"))
+			"sign the method that is sent: a redirect may have turned POST into GET, and a proxy or framework may change it on the way"))
 	}
 }
 
@@ -279,8 +279,8 @@ func (f *finder) addPaths(want Expect) {
 	f.add(dimPath, plainOption(PartPath, encode(path), fixDots))
 	f.add(dimPath, plainOption(PartPath, normalize(path), raw+"; "+fixDots))
 	f.add(dimPath, plainOption(PartPath, encode(normalize(decoded)),
-		"encode the path twice: the signer has decoded the path and encoded it once, which is S3's rule; requests-aws4auth and signers that are given url.path do"))
-	f.add(dimPath, plainOption(PartPath, encode(decoded), "encode the path twice, and send it without empty segments, . and ..: the signer has decoded the path and encoded it once, which is S3's rule"))
+		"encode the path twice: the signer was given the decoded path, such as URL.Path in Go, and encoded it once, which is S3's rule"))
+	f.add(dimPath, plainOption(PartPath, encode(decoded), "encode the path twice, and send it without empty segments, . and ..: the signer was given the decoded path and encoded it once, which is S3's rule"))
 	f.add(dimPath, plainOption(PartPath, decoded, "sign the path as it is on the wire, encoded: the signer was given the decoded one, such as URL.Path in Go or PATH_INFO in WSGI"))
 	f.add(dimPath, plainOption(PartPath, encode(server), "encode the path once less: the signer encodes itself, give it the path as it is on the wire"))
 	f.add(dimPath, plainOption(PartPath, strings.TrimSuffix(server, "/"), "sign the slash at the path's end, or do not send it: a URL library may have added it after signing"))
