@@ -90,7 +90,7 @@ func TestCasesSimulator(t *testing.T) {
 			t.Errorf("%s: no statement of type %s among %+v", at(test), of, got.MatchedStatements)
 		}
 	}
-	d.close(t, 500)
+	d.close(t, 550)
 }
 
 // sourceOf is the simulator's word for the policies of a stage.

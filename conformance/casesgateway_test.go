@@ -50,7 +50,7 @@ func TestCasesGateway(t *testing.T) {
 			}
 		})
 	}
-	d.close(t, 210)
+	d.close(t, 230)
 }
 
 func mapKeys[V any](m map[string]V) func(func(string) bool) {
