@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -117,12 +118,32 @@ func (v *Verifier) Diagnose(r *inbound.Request, secret Secret, want Expect) Diag
 	case client != nil && *client == *server:
 		d.Client, d.Note = nil, "but for that, the signature is right"
 	case client == nil && refusal.Cause == Mismatch:
-		d.Note = noDifference
+		d.Note = unexplained(r, s, want)
 	}
 	return d
 }
 
-const noDifference = "nothing that signers are known to do differently explains the signature: either it was made with another secret, or a signed part of the request was changed on the way, by a proxy for example; compare the server's canonical request with the one that the signer logs"
+// unexplained says what can be said of a signature that nothing explains.
+func unexplained(r *inbound.Request, s *Signature, want Expect) string {
+	note := "nothing that signers are known to do differently explains the signature: either it was made with another secret, or a signed part of the request was changed on the way, by a proxy for example; compare the server's canonical request with the one that the signer logs"
+	changing := slices.DeleteFunc(slices.Clone(s.SignedHeaders), func(name string) bool {
+		return !slices.Contains(changedByProxies, name) && !strings.HasPrefix(name, "x-forwarded-") && !strings.HasPrefix(name, "x-envoy-")
+	})
+	if len(changing) > 0 {
+		note += "; it signs " + strings.Join(changing, ", ") + ", which proxies change: leave that out of what is signed (match_excluded_headers in Envoy's signing filter)"
+	}
+	if want.DataPlane && want.Body == nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		note += "; the gateway keeps no bodies, so it cannot tell whether the hash of this one was signed: tell the signer that the payload is " + UnsignedPayload + " (the payload's hash of SignHTTP in aws-sdk-go-v2)"
+	}
+	return note
+}
+
+// changedByProxies are headers that proxies write anew, take out or add to.
+// Source: Envoy, "HTTP header sanitizing" and "HTTP header manipulation".
+var changedByProxies = []string{
+	"accept-encoding", "b3", "connection", "content-length", "cookie", "expect", "forwarded", "referer", "te", "traceparent", "tracestate",
+	"transfer-encoding", "user-agent", "via", "x-amzn-trace-id", "x-request-id",
+}
 
 // Refused is what is known of a refusal without computing anything.
 func Refused(err *Error, r *inbound.Request, want Expect) Diagnosis {

@@ -596,6 +596,35 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestUnexplained: where nothing is found, what is likely is said.
+func TestUnexplained(t *testing.T) {
+	const proxies, bodies = "it signs user-agent, x-envoy-a, x-forwarded-for, which proxies change", "the gateway keeps no bodies"
+	another := func(h *hand) { h.secret = "another" }
+	for _, test := range []struct {
+		in       *inbound.Request
+		want     sigv4.Expect
+		says     []string
+		saysNone []string
+	}{
+		{byHand(get("/"), "vpc-lattice-svcs", another), dataPlane(), nil, []string{"proxies change", bodies}},
+		{byHand(get("/", header("x-forwarded-for", "a"), header("user-agent", "b"), header("x-envoy-a", "c")), "vpc-lattice-svcs", another), dataPlane(), []string{proxies}, []string{bodies}},
+		{goSDK(t, "{}", hash("{}")), dataPlane(), []string{"it signs content-length, which", bodies}, nil},
+		{byHand(&inbound.Request{Method: "POST", Target: "/"}, "vpc-lattice", another), apiWith(""), nil, []string{bodies}},
+	} {
+		note := sigv4.NewVerifier().Diagnose(test.in, sigv4.Secret(secret), test.want).Note
+		for _, text := range test.says {
+			if !strings.Contains(note, text) {
+				t.Errorf("%q does not say %q", note, text)
+			}
+		}
+		for _, text := range test.saysNone {
+			if note == "" || strings.Contains(note, text) {
+				t.Errorf("%q says %q", note, text)
+			}
+		}
+	}
+}
+
 func setHeader(r *inbound.Request, name, value string) {
 	remove(r, name)
 	add(r, name, value)
