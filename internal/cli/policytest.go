@@ -9,10 +9,11 @@ import (
 )
 
 type testCommand struct {
-	Paths  []string `arg:"" optional:"" name:"path" help:"Files of cases, or directories of them."`
-	Match  string   `name:"run" placeholder:"REGEXP" help:"Only the cases whose names match."`
-	Output string   `short:"o" enum:"text,json,junit" default:"text" help:"text, json or junit."`
-	Schema bool     `help:"Print the JSON Schema of the files."`
+	Paths   []string `arg:"" optional:"" name:"path" help:"Files of cases, or directories of them."`
+	Match   string   `name:"run" placeholder:"REGEXP" help:"Only the cases whose names match."`
+	Explain bool     `help:"Explain every case, not only those that are not as wanted."`
+	Output  string   `short:"o" enum:"text,json,junit" default:"text" help:"text, json or junit."`
+	Schema  bool     `help:"Print the JSON Schema of the files."`
 }
 
 func (c *testCommand) Run(e *env) error {
@@ -32,7 +33,7 @@ func (c *testCommand) Run(e *env) error {
 	if err != nil {
 		return &exitError{ExitUsage, err.Error()}
 	}
-	results := policytest.Run(tests, only)
+	results := policytest.Run(tests, only, c.Explain)
 	if len(results) == 0 {
 		return &exitError{ExitUsage, fmt.Sprintf("none of %d cases has a name that matches %s", len(tests), c.Match)}
 	}

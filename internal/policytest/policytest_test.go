@@ -33,7 +33,7 @@ func TestCases(t *testing.T) {
 			t.Errorf("%s:%d: %s does not say what denies", test.File, test.Line, test.Case.Name)
 		}
 	}
-	for _, r := range Run(tests, nil) {
+	for _, r := range Run(tests, nil, false) {
 		if !r.Passed {
 			t.Errorf("%s:%d: %s\n%s", r.File, r.Line, r.Name, r.difference())
 		}
@@ -54,7 +54,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range Run(tests, nil) {
+	for _, r := range Run(tests, nil, false) {
 		if !r.Passed {
 			t.Errorf("%s\n%s", r.Name, r.difference())
 		}
@@ -253,10 +253,10 @@ func TestReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if results := Run(tests, regexp.MustCompile("^right$")); len(results) != 1 || !results[0].Passed {
+	if results := Run(tests, regexp.MustCompile("^right$"), true); len(results) != 1 || !results[0].Passed || results[0].Explanation == nil {
 		t.Errorf("--run: %+v", results)
 	}
-	report := NewReport(Run(tests, nil), 1500000)
+	report := NewReport(Run(tests, nil, false), 1500000)
 	var text, raw, junit bytes.Buffer
 	report.Text(&text)
 	for _, want := range []string{
@@ -302,7 +302,7 @@ func TestWants(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := Run(tests, nil)[0]; r.Passed != passes {
+		if r := Run(tests, nil, false)[0]; r.Passed != passes {
 			t.Errorf("%s: passed %t, got %s", want, r.Passed, r.Got)
 		}
 	}
@@ -343,7 +343,7 @@ cases:
 	if diff := cmp.Diff(map[string]string{"team": "red"}, e.Tags); diff != "" {
 		t.Error(diff)
 	}
-	for _, r := range Run(tests, nil) {
+	for _, r := range Run(tests, nil, false) {
 		if !r.Passed {
 			t.Errorf("%s: got %s", r.Name, r.Got)
 		}
@@ -365,7 +365,7 @@ func TestInclude(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range Run(tests, nil) {
+	for _, r := range Run(tests, nil, false) {
 		if !r.Passed {
 			t.Errorf("%s: %s", r.Name, r.Got)
 		}
@@ -406,7 +406,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, r := range Run(tests, nil) {
+		for _, r := range Run(tests, nil, false) {
 			if r.Explanation != nil {
 				r.difference()
 			}
@@ -436,7 +436,7 @@ cases:
 		if err != nil {
 			b.Fatal(err)
 		}
-		if r := NewReport(Run(tests, nil), 0); r.Failed > 0 || r.Cases != 1000 {
+		if r := NewReport(Run(tests, nil, false), 0); r.Failed > 0 || r.Cases != 1000 {
 			b.Fatal(r.Summary())
 		}
 	}

@@ -28,11 +28,15 @@ func NewReport(results []Result, took time.Duration) *Report {
 	return r
 }
 
-// Text writes every difference with its explanation.
+// Text writes every difference, and whatever else has an explanation.
 func (r *Report) Text(w io.Writer) {
 	for i := range r.Results {
-		if one := &r.Results[i]; !one.Passed {
-			fmt.Fprintf(w, "FAIL %s:%d: %s\n", one.File, one.Line, one.Name)
+		if one := &r.Results[i]; one.Explanation != nil {
+			word := "FAIL"
+			if one.Passed {
+				word = "ok  "
+			}
+			fmt.Fprintf(w, "%s %s:%d: %s\n", word, one.File, one.Line, one.Name)
 			fmt.Fprint(w, indent(one.difference()))
 			fmt.Fprintln(w)
 		}

@@ -58,7 +58,7 @@ type Result struct {
 	Passed bool   `json:"passed"`
 	Want   string `json:"want"`
 	Got    string `json:"got"`
-	// Explanation is that of a case that did not pass.
+	// Explanation is that of a case that did not pass, or of every one.
 	Explanation *authz.Explanation `json:"explanation,omitzero"`
 }
 
@@ -336,24 +336,25 @@ func has(n *yaml.Node, name string) bool {
 	return false
 }
 
-// Run decides the cases whose names match.
-func Run(tests []*Test, only *regexp.Regexp) []Result {
+// Run decides the cases whose names match, all if only is nil. It explains those that are
+// not as wanted, or every one.
+func Run(tests []*Test, only *regexp.Regexp, every bool) []Result {
 	out := []Result{}
 	for _, t := range tests {
 		if only == nil || only.MatchString(t.Case.Name) {
-			out = append(out, t.run())
+			out = append(out, t.run(every))
 		}
 	}
 	return out
 }
 
-func (t *Test) run() Result {
+func (t *Test) run(explain bool) Result {
 	d := authz.Decide(t.Snap, t.Query)
 	r := Result{
 		File: t.File, Line: t.Line, Name: t.Case.Name, Source: t.Case.Source,
 		Want: t.Case.Want.String(), Got: told(d), Passed: t.Case.Want.is(d, d.DeniedText(t.Query)),
 	}
-	if !r.Passed {
+	if explain || !r.Passed {
 		x := authz.Explain(t.Snap, t.Query)
 		r.Explanation = &x
 	}
