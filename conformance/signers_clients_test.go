@@ -5,6 +5,8 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -137,6 +139,10 @@ err := sigv4a.New().SignRequest(in, options...)`,
 func signGo(ctx context.Context, r *http.Request, credentials aws.Credentials, a ask) error {
 	region, link := a.Region, ""
 	var err error
+	if service := a.probe.service; service != "" {
+		sum := sha256.Sum256([]byte(a.Body))
+		return v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), service, region, time.Now())
+	}
 	if !a.probe.plain {
 		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	}
@@ -154,6 +160,10 @@ func signGo(ctx context.Context, r *http.Request, credentials aws.Credentials, a
 func signSmithyGo(_ context.Context, r *http.Request, c aws.Credentials, a ask) error {
 	credentials := credentials.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
 	regions, options := strings.Split(a.Region, ","), []v4a.SignerOption{}
+	if service := a.probe.service; service != "" {
+		sum := sha256.Sum256([]byte(a.Body))
+		return sigv4a.New().SignRequest(&sigv4a.SignRequestInput{Request: r, Credentials: credentials, Service: service, RegionSet: regions, PayloadHash: sum[:]})
+	}
 	if !a.probe.plain {
 		options = append(options, func(o *v4a.SignerOptions) { o.AddPayloadHashHeader = true })
 	}
@@ -193,7 +203,7 @@ func (w *world) askAll(t *testing.T, s signer, asks []ask) []signed {
 // drive runs a program that signs and sends all.
 func (w *world) drive(t *testing.T, asks []ask, program, script string) []signed {
 	t.Helper()
-	work, err := json.Marshal(map[string]any{"gateway": w.http, "requests": asks})
+	work, err := json.Marshal(map[string]any{"requests": asks})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +233,11 @@ func (w *world) sendSigned(t *testing.T, a ask, sign goSigner) signed {
 	if a.probe.grpc {
 		return w.checkHealth(t, r)
 	}
-	answer, err := w.client(a.HTTP2).Do(r)
+	client := w.client(a.HTTP2)
+	if a.probe.service != "" {
+		client = http.DefaultClient
+	}
+	answer, err := client.Do(r)
 	if err != nil {
 		return signed{Error: err.Error()}
 	}
@@ -232,7 +246,7 @@ func (w *world) sendSigned(t *testing.T, a ask, sign goSigner) signed {
 	if err != nil {
 		return signed{Error: err.Error()}
 	}
-	return signed{Status: answer.StatusCode, Body: string(body), Proto: answer.Proto}
+	return signed{Status: answer.StatusCode, Code: answer.Header.Get("X-Amzn-Errortype"), Body: string(body), Proto: answer.Proto}
 }
 
 // checkHealth makes a gRPC call with the signature of a request.
@@ -265,7 +279,14 @@ func otherCurl() string {
 func (w *world) shell(a ask, args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
 	args = append(args, "-X", a.Method)
-	if a.Body != "" {
+	switch {
+	case a.Upload:
+		file := filepath.Join(w.t.TempDir(), "body")
+		if err := os.WriteFile(file, []byte(a.Body), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		args = append(args, "-T", file)
+	case a.Body != "":
 		args = append(args, "-d", a.Body)
 	}
 	for _, h := range a.Headers {
@@ -276,18 +297,18 @@ func (w *world) shell(a ask, args ...string) (stdout, stderr string, code int) {
 }
 
 func (w *world) curl(a ask) signed {
-	args := []string{"-s", "-w", "\n%{http_code} %{http_version}", "--connect-to", "::" + w.http}
+	args := []string{"-s", "-w", "\n%{http_code} %{http_version} %header{x-amzn-errortype}", "--connect-to", "::" + a.Server}
 	if a.HTTP2 {
 		args = append(args, "--http2-prior-knowledge")
 	}
 	out, errs, code := w.shell(a, args...)
 	i := strings.LastIndexByte(out, '\n')
 	var status int
-	var version string
-	if n, _ := fmt.Sscan(out[i+1:], &status, &version); n != 2 || code != 0 {
+	var version, kind string
+	if n, _ := fmt.Sscan(out[i+1:], &status, &version, &kind); n < 2 || code != 0 {
 		return signed{Error: fmt.Sprintf("exit %d: %s", code, errs)}
 	}
-	return signed{Status: status, Body: out[:i], Proto: map[string]string{"1.1": "HTTP/1.1", "2": "HTTP/2.0"}[version]}
+	return signed{Status: status, Code: kind, Body: out[:i], Proto: map[string]string{"1.1": "HTTP/1.1", "2": "HTTP/2.0"}[version]}
 }
 
 func (w *world) latchworkCurl(a ask) signed {

@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -27,6 +28,8 @@ type probe struct {
 	presign     bool
 	http2       bool
 	grpc        bool
+	service     string // of the API, by its signing name; that of the gateway if none
+	upload      bool   // the body comes from a file
 }
 
 var probes = []probe{
@@ -61,6 +64,24 @@ var probes = []probe{
 	{name: "secret-other", title: "another secret", wrong: true},
 }
 
+// apiProbes are sent to the API. There the payload is signed.
+var apiProbes = []probe{
+	{name: "iam", title: "IAM, `POST` of a form", service: "iam", method: "POST", target: "/", body: "Action=CreateUser&Version=2010-05-08&UserName=NAME&Tags.member.1.Key=x&Tags.member.1.Value=%C3%A9+y", headers: form},
+	{name: "sts", title: "STS, `POST` of a form", service: "sts", method: "POST", target: "/", body: "Action=GetCallerIdentity&Version=2011-06-15", headers: form},
+	{name: "lattice", title: "VPC Lattice, `POST` of JSON", service: "vpc-lattice", method: "POST", target: "/services", body: `{"name":"s-NAME","tags":{"x":"é"}}`, headers: inJSON},
+	{name: "path-arn", title: "VPC Lattice, an ARN in the path", service: "vpc-lattice", target: "/services/ARN"},
+	{name: "query-arn", title: "VPC Lattice, an ARN in the query", service: "vpc-lattice", target: "/servicenetworkserviceassociations?serviceIdentifier=ARN"},
+	{name: "query-unsorted", title: "VPC Lattice, a query that is not sorted", service: "vpc-lattice", target: "/servicenetworkserviceassociations?serviceIdentifier=ARN&maxResults=5"},
+	{name: "appmesh", title: "App Mesh, `PUT` of JSON", service: "appmesh", method: "PUT", target: "/v20190125/meshes", body: `{"meshName":"NAME"}`, headers: inJSON},
+	{name: "upload", title: "App Mesh, `PUT` of a file", service: "appmesh", method: "PUT", target: "/v20190125/meshes", body: `{"meshName":"file-NAME"}`, headers: inJSON, upload: true},
+	{name: "regions-all", title: "STS, regions `*`", service: "sts", region: "*", method: "POST", target: "/", body: "Action=GetCallerIdentity&Version=2011-06-15", headers: form},
+}
+
+var (
+	form   = [][2]string{{"Content-Type", "application/x-www-form-urlencoded"}}
+	inJSON = [][2]string{{"Content-Type", "application/json"}}
+)
+
 // outcome is what a word of the tables stands for.
 type outcome struct {
 	mark string // in docs/signers.md
@@ -73,11 +94,15 @@ type outcome struct {
 var outcomes = map[string]outcome{
 	"yes":    {mark: "yes", why: "accepted; the target receives what was asked for"},
 	"form":   {mark: "yes, rewritten", why: "accepted; the client sends the query in the form that is signed: sorted, percent-encoded, `flag=` for `flag`"},
+	"v4a":    {mark: "yes, SigV4A", why: "accepted, signed with SigV4A"},
+	"v4":     {mark: "yes, SigV4", why: "accepted, signed with SigV4 all the same"},
 	"-":      {mark: "–", why: "the client cannot be asked for it"},
 	"header": {"no: header", "IncompleteSignatureException", "Missing the 'x-amz-content-sha256' in canonical headers.", "the header is neither sent nor signed"},
 	"hash":   {"no: payload", "InvalidSignatureException", "Signed payloads are not supported", "the header has the hash of the body, which VPC Lattice does not verify"},
 	"query":  {"no: query", "InvalidSignatureException", "The request signature we calculated does not match", "what is signed for the query is not its canonical form"},
 	"twice":  {"no: headers", "IncompleteSignatureException", "SignedHeaders must be sorted, each name once.", "the header is in the list of signed headers twice"},
+	"path":   {"no: path", "InvalidSignatureException", "The request signature we calculated does not match", "what is signed for the path is the path as it is, and not encoded once more"},
+	"body":   {"no: body", "InvalidSignatureException", "The request signature we calculated does not match", "the hash that is signed is that of an empty body"},
 	"region": {"no: region", "InvalidSignatureException", "Credential should be scoped to a valid region", "signed for a region that is not the server's"},
 	"secret": {"no: secret", "InvalidSignatureException", "The request signature we calculated does not match", "the secret is not that of the access key"},
 }
@@ -92,7 +117,7 @@ func TestSignerMatrix(t *testing.T) {
 	_, group := w.healthGroup()
 	w.aws(w.admin, "vpc-lattice", "create-rule", "--service-identifier", w.service, "--listener-identifier", w.listener("http"), "--name", "grpc", "--priority", "1",
 		"--match", "httpMatch={pathMatch={match={prefix=/grpc.health.v1.Health}}}", "--action", "forward={targetGroups=[{targetGroupIdentifier="+group+"}]}")
-	table := readTable(t, signerTable, signerNames())
+	table, api := readTable(t, signerTable, signerNames()), readTable(t, signerAPITable, signerNames())
 	arrived := 0
 	for _, s := range signers {
 		t.Run(s.name, func(t *testing.T) {
@@ -118,8 +143,17 @@ func TestSignerMatrix(t *testing.T) {
 					arrived++
 				}
 			}
+			for _, p := range apiProbes {
+				if api[p.name][s.name] != "-" {
+					asks = append(asks, newAsk(w, s, p, w.admin))
+				}
+			}
 			for i, got := range w.askAll(t, s, asks) {
-				asks[i].check(t, got, table[asks[i].probe.name][s.name])
+				cells := table
+				if asks[i].probe.service != "" {
+					cells = api
+				}
+				asks[i].check(t, got, cells[asks[i].probe.name][s.name])
 			}
 		})
 	}
@@ -177,54 +211,55 @@ func readTable(t *testing.T, text string, want []string) map[string]map[string]s
 type ask struct {
 	probe  probe
 	caller string // ARN that the target is told
+	Server string `json:"server"` // address to connect to
 	// Lines are the signer's code.
 	Lines   []string    `json:"lines"`
 	Send    string      `json:"send"`
 	Method  string      `json:"method"`
 	URL     string      `json:"url"`
+	Target  string      `json:"target"`
 	Headers [][2]string `json:"headers"`
 	Body    string      `json:"body"`
 	HTTP2   bool        `json:"http2"`
+	Upload  bool        `json:"upload"`
 	ID      string      `json:"id"`
 	Secret  string      `json:"secret"`
 	Token   string      `json:"token"`
 	Region  string      `json:"region"`
 }
 
-// signed is what was answered to an ask.
+// signed is what was answered to an ask. Code is the error's of a REST API, which is in a
+// header.
 type signed struct {
-	Status             int
-	Body, Proto, Error string
+	Status                   int
+	Code, Body, Proto, Error string
 }
 
 func newAsk(w *world, s signer, p probe, who identity) ask {
-	a := ask{probe: p, Send: s.send, Method: p.method, Headers: p.headers, Body: p.body, HTTP2: p.http2, ID: who.id, Secret: who.secret, Token: who.token, Region: p.region}
-	if a.Method == "" {
-		a.Method = "GET"
+	own := strings.NewReplacer("NAME", s.name, "ARN", strings.NewReplacer(":", "%3A", "/", "%2F").Replace(w.arn)).Replace
+	a := ask{
+		probe: p, Server: w.http, Send: s.send, Method: cmp.Or(p.method, "GET"), Target: own(cmp.Or(p.target, "/rates")), Headers: p.headers, Body: own(p.body),
+		HTTP2: p.http2, Upload: p.upload, ID: who.id, Secret: who.secret, Token: who.token, Region: cmp.Or(p.region, region),
 	}
 	if a.Headers == nil {
 		a.Headers = [][2]string{}
 	}
-	if a.Region == "" {
-		a.Region = region
-	}
 	if p.wrong {
 		a.Secret = "wrong"
 	}
-	host := site
-	if p.port {
-		host += w.http[strings.LastIndex(w.http, ":"):]
+	switch {
+	case p.service != "":
+		a.Server = strings.TrimPrefix(w.api, "http://")
+		a.URL = w.api + a.Target
+	case p.port:
+		a.URL = site + w.http[strings.LastIndex(w.http, ":"):] + a.Target
+	default:
+		a.URL = site + a.Target
 	}
-	a.URL = host + a.target()
-	a.Lines = s.code(!p.plain, p.presign)
+	for _, line := range s.code(!p.plain && p.service == "", p.presign) {
+		a.Lines = append(a.Lines, strings.ReplaceAll(line, "vpc-lattice-svcs", cmp.Or(p.service, "vpc-lattice-svcs")))
+	}
 	return a
-}
-
-func (a ask) target() string {
-	if a.probe.target == "" {
-		return "/rates"
-	}
-	return a.probe.target
 }
 
 // check holds what was answered against a cell of the table.
@@ -236,18 +271,18 @@ func (a ask) check(t *testing.T, got signed, cell string) {
 		t.Errorf("%s: want %s; the signer failed: %s", a.probe.name, cell, got.Error)
 		return
 	case want.code != "":
-		if got.Status != http.StatusForbidden || !strings.HasPrefix(got.Body, want.code+": ") || !strings.Contains(got.Body, want.text) {
-			t.Errorf("%s: want %s, which is 403 %s: %s; got %d %s", a.probe.name, cell, want.code, want.text, got.Status, got.Body)
+		if got.Status != http.StatusForbidden || !strings.HasPrefix(cmp.Or(got.Code, got.Body), want.code) || !strings.Contains(got.Body, want.text) {
+			t.Errorf("%s: want %s, which is 403 %s: %s; got %d %s %s", a.probe.name, cell, want.code, want.text, got.Status, got.Code, got.Body)
 		}
 		return
-	case got.Status != http.StatusOK:
+	case got.Status/100 != 2:
 		t.Errorf("%s: want %s; got %d %s", a.probe.name, cell, got.Status, got.Body)
 		return
 	}
 	if want := map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[a.HTTP2 || a.probe.grpc]; got.Proto != want {
 		t.Errorf("%s: sent over %s, want %s", a.probe.name, got.Proto, want)
 	}
-	if a.probe.grpc {
+	if a.probe.grpc || a.probe.service != "" {
 		return
 	}
 	var e echo
@@ -262,7 +297,7 @@ func (a ask) check(t *testing.T, got signed, cell string) {
 	if e.Method != a.Method || e.Host != u.Host || e.Body != a.Body {
 		t.Errorf("%s: the target received %s %s with the body %q", a.probe.name, e.Method, e.Host, e.Body)
 	}
-	target := a.target()
+	target := a.Target
 	if cell == "form" || a.probe.presign && a.probe.canonical != "" {
 		target = a.probe.canonical
 	}
@@ -337,4 +372,17 @@ regions-all      -        -      yes    -      yes         -      yes    -      
 regions-list     -        -      yes    -      yes         -      yes    -         -      -      -       -
 region-other     region   region region region region      region region region    region region region  region
 secret-other     secret   secret secret secret secret      secret secret secret    secret secret secret  secret
+`
+
+const signerAPITable = `
+               botocore crt crt-a go  smithy-go-a js  js-a aws4fetch aws4 curl  libcurl latchwork
+iam            yes      yes yes   yes yes         yes yes  yes       yes  yes   yes     -
+sts            yes      yes yes   yes yes         yes yes  yes       yes  yes   yes     -
+lattice        yes      yes yes   yes yes         yes yes  yes       yes  yes   yes     -
+path-arn       yes      yes yes   yes yes         yes yes  yes       yes  path  yes     -
+query-arn      yes      yes yes   yes yes         yes yes  yes       yes  yes   yes     -
+query-unsorted yes      yes yes   yes yes         yes yes  yes       yes  query yes     -
+appmesh        yes      yes yes   yes yes         yes yes  yes       yes  yes   yes     -
+upload         -        -   -     -   -           -   -    -         -    body  body    -
+regions-all    -        -   yes   -   yes         -   yes  -         -    -     -       -
 `

@@ -1,8 +1,8 @@
 // Signs requests with the signers of npm and sends each as it was signed, with the
 // HTTP client that belongs to it.
 //
-// The first argument is a JSON text: where to connect to and the requests. How a
-// request is signed is in it too, as lines of JavaScript, because docs/signers.md
+// The first argument is a JSON text: the requests, each with the address to connect
+// to. How it is signed is in it too, as lines of JavaScript, because docs/signers.md
 // shows the same lines. Prints a JSON list of what was answered.
 const http = require("http");
 const http2 = require("http2");
@@ -16,10 +16,10 @@ const aws4 = require("aws4");
 const { AwsClient } = require("aws4fetch");
 
 const work = JSON.parse(process.argv[2]);
-const [host, port] = work.gateway.split(":");
-const connect = () => net.connect(port, host);
 
-// Whatever a URL's name is, its request goes to the gateway.
+// Whatever a URL's name is, its request goes to the server, one after the other.
+let server;
+const connect = () => net.connect(server.port, server.hostname);
 const agent = new http.Agent();
 agent.createConnection = connect;
 const dispatcher = async () => {
@@ -36,7 +36,7 @@ const dispatcher = async () => {
 const senders = {
   async smithy(signed) {
     const { response } = await new NodeHttpHandler({ httpAgent: agent }).handle(signed);
-    return { status: response.statusCode, body: await text(response.body), proto: "HTTP/1.1" };
+    return { status: response.statusCode, code: response.headers["x-amzn-errortype"], body: await text(response.body), proto: "HTTP/1.1" };
   },
   // The SDK's own handler for HTTP/2 connects by the URL's name only.
   async http2(signed) {
@@ -53,17 +53,18 @@ const senders = {
   },
   aws4(signed) {
     return new Promise((resolve, reject) => {
-      const request = http.request({ ...signed, agent }, async (r) => resolve({ status: r.statusCode, body: await text(r), proto: "HTTP/1.1" }));
+      const request = http.request({ ...signed, agent }, async (r) => resolve({ status: r.statusCode, code: r.headers["x-amzn-errortype"], body: await text(r), proto: "HTTP/1.1" }));
       request.once("error", reject).end(signed.body);
     });
   },
   async fetch(signed) {
     const response = await fetch(signed, { dispatcher: await dispatcher() });
-    return { status: response.status, body: await response.text(), proto: "HTTP/1.1" };
+    return { status: response.status, code: response.headers.get("x-amzn-errortype") ?? "", body: await response.text(), proto: "HTTP/1.1" };
   },
 };
 
 async function answer(ask) {
+  server = new URL("http://" + ask.server);
   const url = new URL(ask.url);
   const headers = {};
   for (const [name, value] of ask.headers) headers[name] = name in headers ? [headers[name], value].flat() : value;
