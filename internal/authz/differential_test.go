@@ -22,7 +22,7 @@ import (
 
 var (
 	differentialCases = flag.Int("differential.cases", 500_000, "random questions that TestDifferential asks both Decide and the reference")
-	differentialTime  = flag.Duration("differential.time", 30*time.Second, "after which TestDifferential asks no more of them")
+	differentialTime  = flag.Duration("differential.time", 5*time.Second, "after which TestDifferential asks no more of them")
 	differentialSeed  = flag.Uint64("differential.seed", 0, "its seed; 0 takes a random one")
 )
 

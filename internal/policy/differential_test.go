@@ -18,7 +18,7 @@ import (
 
 var (
 	differentialCases = flag.Int("differential.cases", 2_000_000, "random cases that TestDifferential holds the engine against the reference on")
-	differentialTime  = flag.Duration("differential.time", 30*time.Second, "after which TestDifferential does no more of them")
+	differentialTime  = flag.Duration("differential.time", 5*time.Second, "after which TestDifferential does no more of them")
 	differentialSeed  = flag.Uint64("differential.seed", 0, "its seed; 0 takes a random one")
 )
 
