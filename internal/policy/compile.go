@@ -146,8 +146,8 @@ func (c *compiler) statement(s *statement, src *Statement) {
 // condition compiles a condition of a statement with an effect, which may decide
 // whether the condition holds.
 func (c *compiler) condition(src *ConditionEntry, allow bool) int32 {
-	key := append(append(c.textsKey(src.Values), src.Operator...), 0)
-	key = append(append(key, src.Key...), 0)
+	key := append(append(c.textsKey(src.Values), src.Operator...), endOfText)
+	key = append(append(key, src.Key...), endOfText)
 	if allow {
 		key = append(key, 'a')
 	}
@@ -160,11 +160,15 @@ func (c *compiler) condition(src *ConditionEntry, allow bool) int32 {
 	return id
 }
 
-// textsKey is a key for a list of texts, which have no NUL: Parse refuses it.
+// endOfText is between the texts of a key: no text of a document has it, for it is never
+// part of UTF-8.
+const endOfText = 0xFF
+
+// textsKey is a key for a list of texts.
 func (c *compiler) textsKey(list []Text) []byte {
 	c.key = c.key[:0]
 	for _, t := range list {
-		c.key = append(append(c.key, t.Text...), 0)
+		c.key = append(append(c.key, t.Text...), endOfText)
 	}
 	return c.key
 }
@@ -172,8 +176,8 @@ func (c *compiler) textsKey(list []Text) []byte {
 func (c *compiler) principalsKey(entries []PrincipalEntry) []byte {
 	c.key = c.key[:0]
 	for _, e := range entries {
-		c.key = append(append(c.key, e.Type...), 0)
-		c.key = append(append(c.key, e.Text.Text...), 0)
+		c.key = append(append(c.key, e.Type...), endOfText)
+		c.key = append(append(c.key, e.Text.Text...), endOfText)
 	}
 	return c.key
 }
