@@ -110,6 +110,9 @@ func search(stretch []token, s string) int {
 	if len(stretch) == 0 {
 		return 0
 	}
+	if len(stretch) > len(s) {
+		return -1 // What variables put into a pattern can be very long.
+	}
 	words := (len(stretch) + 63) / 64
 	var buf [256 + 4]uint64
 	all := buf[:]
