@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 )
@@ -22,6 +23,8 @@ type Facts struct {
 	few   [20]part
 	count int
 	many  []part
+	// distinct are many without those whose text there is before.
+	distinct []part
 }
 
 // The groups of facts.
@@ -29,6 +32,7 @@ const (
 	knowsNames uint8 = 1 << iota
 	knowsAction
 	knowsParts
+	knowsDistinct
 )
 
 // Reset makes f ready for another request.
@@ -97,6 +101,25 @@ func (f *Facts) resource(r *Request) []part {
 		return f.many
 	}
 	return f.few[:f.count]
+}
+
+// distinctParts gives the parts of the request's resource, of many each text once: a client
+// that repeats a part does not have the same statements tested as often.
+func (f *Facts) distinctParts(r *Request) []part {
+	parts := f.resource(r)
+	if f.many == nil {
+		return parts
+	}
+	if f.known&knowsDistinct == 0 {
+		f.known |= knowsDistinct
+		f.distinct = append(f.distinct[:0], parts...)
+		for i := range f.distinct {
+			f.distinct[i].of(r.Resource)
+		}
+		slices.SortFunc(f.distinct, func(a, b part) int { return cmp.Compare(a.hash, b.hash) })
+		f.distinct = slices.CompactFunc(f.distinct, func(a, b part) bool { return a.hash == b.hash })
+	}
+	return f.distinct
 }
 
 func (f *Facts) split(resource string) {

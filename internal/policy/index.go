@@ -387,8 +387,9 @@ func (x *index) walk(b *branch, e *evaluation) {
 		parts := e.facts.resource(e.r)
 		for _, p := range b.probes {
 			if p.where == anywhere {
-				for i := range parts {
-					x.visit(b.filed.get(p.mix(parts[i].of(e.r.Resource))), e)
+				different := e.facts.distinctParts(e.r)
+				for i := range different {
+					x.visit(b.filed.get(p.mix(different[i].of(e.r.Resource))), e)
 				}
 			} else if key := p.ask(e.r.Resource, parts); key != 0 {
 				x.visit(b.filed.get(key), e)

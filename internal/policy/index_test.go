@@ -85,3 +85,32 @@ func TestManyActions(t *testing.T) {
 		})
 	})
 }
+
+// counted counts what is asked of no keys.
+type counted struct{ asked *int }
+
+func (c counted) Lookup(*policy.Key) (policy.Values, bool) {
+	*c.asked++
+	return policy.Values{}, false
+}
+
+// TestRepeatedParts: statements that are found by a part of the resource are tested once,
+// however often a client repeats it.
+func TestRepeatedParts(t *testing.T) {
+	var statements []string
+	for i := range 12 {
+		statements = append(statements, fmt.Sprintf(
+			`{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*/p%d/*","Condition":{"StringEquals":{"aws:PrincipalTag/t%d":"x"}}}`, i, i))
+	}
+	asked := 0
+	r := &policy.Request{
+		Principal: principals["session"], Action: "vpc-lattice-svcs:Invoke", Keys: counted{&asked},
+		Resource: "arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-0123456789abcdef0" + strings.Repeat("/p3", 1000) + "/p4/x",
+	}
+	if m := compile(t, policy.AuthPolicy, documentOf(statements)).Match(r); m.Verdict != policy.NoMatch {
+		t.Errorf("%+v", m)
+	}
+	if asked != 2 {
+		t.Errorf("%d conditions are tested of the two statements that match", asked)
+	}
+}
