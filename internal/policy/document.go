@@ -87,7 +87,11 @@ func (e *Error) locate(text string) {
 
 func position(text string, offset int) (line, column int) {
 	before := text[:offset]
-	return 1 + strings.Count(before, "\n"), offset - strings.LastIndexByte(before, '\n')
+	breaks := strings.Count(before, "\n")
+	if breaks == 0 {
+		return 1, offset + 1 // Most documents that are stored, and LastIndexByte is slow.
+	}
+	return 1 + breaks, offset - strings.LastIndexByte(before, '\n')
 }
 
 // Document is a parsed policy.

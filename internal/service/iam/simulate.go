@@ -186,9 +186,12 @@ func matched(e *authz.Explanation) []wire.Statement {
 			if p.Problem != "" {
 				out = append(out, wire.Statement{SourcePolicyId: new(sourceID(p.Source)), SourcePolicyType: &kind})
 			}
+			var document *policy.Document
 			for _, result := range p.Statements {
 				if result.Matched && result.Effect == effect {
-					document := p.Source.Compiled.Document()
+					if document == nil {
+						document = p.Source.Compiled.Document()
+					}
 					start, end := document.Extent(result.Index)
 					out = append(out, wire.Statement{
 						SourcePolicyId: new(sourceID(p.Source)), SourcePolicyType: &kind,
