@@ -134,14 +134,33 @@ func (l *linter) actions(s *Statement) {
 // redundant tells of entries that another of the list covers, as its own text or by a
 // wildcard.
 func (l *linter) redundant(s *Statement, list []Text, fold bool) {
+	spelled := func(text string) string {
+		if fold {
+			return strings.ToLower(text)
+		}
+		return text
+	}
+	first := map[string]int{}
+	var wild []int
 	for i, entry := range list {
-		for j, other := range list {
-			same := entry.Text == other.Text || fold && strings.EqualFold(entry.Text, other.Text)
-			covers := !same && strings.Contains(other.Text, "*") && !strings.Contains(other.Text, "${") && glob(other.Text, entry.Text, fold)
-			if same && j < i || covers {
-				l.find(s, entry.Offset, "redundant", "leave it out", "%s is covered by %s", entry.Text, other.Text)
+		if _, ok := first[spelled(entry.Text)]; !ok {
+			first[spelled(entry.Text)] = i
+		}
+		if strings.Contains(entry.Text, "*") && !strings.Contains(entry.Text, "${") {
+			wild = append(wild, i)
+		}
+	}
+	for i, entry := range list {
+		text := spelled(entry.Text)
+		by := first[text]
+		for _, j := range wild {
+			if other := list[j].Text; (j < by || by == i) && spelled(other) != text && glob(other, entry.Text, fold) {
+				by = j
 				break
 			}
+		}
+		if by != i {
+			l.find(s, entry.Offset, "redundant", "leave it out", "%s is covered by %s", entry.Text, list[by].Text)
 		}
 	}
 }
