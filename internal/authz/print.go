@@ -3,6 +3,7 @@ package authz
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/latchwork/latchwork/internal/policy"
@@ -26,11 +27,11 @@ func (l *LayerResult) print(w io.Writer) {
 	verdict := map[string]string{
 		policy.Allow.String(): "ALLOWS", policy.ExplicitDeny.String(): "DENIES", policy.NoMatch.String(): "NO ALLOW", "off": "OFF",
 	}[l.Verdict]
-	mark := ""
+	line := fmt.Sprintf("%-10s %-9s %s", l.Stage, verdict, l.Note)
 	if l.Decides {
-		mark = "   <-- this layer denies"
+		line += "   <-- this layer denies"
 	}
-	fmt.Fprintf(w, "%-10s %-9s %s%s\n", l.Stage, verdict, l.Note, mark)
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
 	for _, p := range l.Policies {
 		name := p.Name
 		if p.ARN != "" {
@@ -73,8 +74,22 @@ func printStatement(w io.Writer, s *policy.StatementResult) {
 		}
 		received := "absent"
 		if el.Present {
-			received = strings.Join(el.Received, ", ")
+			received = listed(el.Received)
 		}
-		fmt.Fprintf(w, "%-10s       %s %s: wanted %s, received %s\n", "", sign, what, strings.Join(el.Wanted, ", "), received)
+		fmt.Fprintf(w, "%-10s       %s %s: wanted %s, received %s\n", "", sign, what, listed(el.Wanted), received)
 	}
+}
+
+// listed shows values; an empty text is not nothing.
+func listed(values []string) string {
+	if len(values) == 0 {
+		return "no value"
+	}
+	shown := slices.Clone(values)
+	for i, v := range shown {
+		if v == "" {
+			shown[i] = `""`
+		}
+	}
+	return strings.Join(shown, ", ")
 }
