@@ -26,7 +26,7 @@ func (c *testCommand) Run(e *env) error {
 	}
 	only, err := regexp.Compile(c.Match)
 	if err != nil {
-		return &exitError{ExitUsage, err.Error()}
+		return &exitError{ExitUsage, "--run: " + err.Error()}
 	}
 	began := clock.System()
 	tests, err := policytest.Load(c.Paths)
@@ -35,7 +35,7 @@ func (c *testCommand) Run(e *env) error {
 	}
 	results := policytest.Run(tests, only, c.Explain)
 	if len(results) == 0 {
-		return &exitError{ExitUsage, fmt.Sprintf("none of %d cases has a name that matches %s", len(tests), c.Match)}
+		return &exitError{ExitUsage, "no case has a name that matches " + c.Match}
 	}
 	report := policytest.NewReport(results, clock.System().Sub(began))
 	switch c.Output {

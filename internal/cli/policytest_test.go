@@ -31,10 +31,10 @@ func TestTest(t *testing.T) {
 		output string // a part of it
 		errors string
 	}{
-		{[]string{right}, ExitOK, "", "1 cases, 1 as wanted, 0 not"},
+		{[]string{right}, ExitOK, "", "1 case, 1 as wanted, 0 not"},
 		{[]string{right, wrong}, ExitFailure, wrong + ":2: open", "2 cases, 1 as wanted, 1 not"},
-		{[]string{"--run", "^op", right}, ExitOK, "", "1 cases"},
-		{[]string{"--run", "closed", right}, ExitUsage, "", "none of 1 cases has a name that matches closed"},
+		{[]string{"--run", "^op", right}, ExitOK, "", "1 case"},
+		{[]string{"--run", "closed", right}, ExitUsage, "", "no case has a name that matches closed"},
 		{[]string{"--run", "(", right}, ExitUsage, "", "missing closing"},
 		{[]string{"--explain", right}, ExitOK, "decision   ALLOWED", "1 cases"},
 		{[]string{"-o", "json", wrong}, ExitFailure, `"passed": false`, "1 not"},

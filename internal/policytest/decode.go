@@ -53,7 +53,12 @@ func (d *decoder) parse(file string, text []byte) *yaml.Node {
 		d.errs = append(d.errs, errors.New(file+": the file is empty"))
 		return nil
 	case err != nil:
-		d.errs = append(d.errs, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: ")))
+		reason := strings.TrimPrefix(err.Error(), "yaml: ")
+		if at, ok := strings.CutPrefix(reason, "line "); ok {
+			d.errs = append(d.errs, fmt.Errorf("%s:%s", file, at))
+		} else {
+			d.errs = append(d.errs, fmt.Errorf("%s: %s", file, reason))
+		}
 		return nil
 	}
 	if file != d.file {
@@ -138,7 +143,11 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value) {
 	default:
 		// Numbers and booleans.
 		if n.Kind != yaml.ScalarNode || n.Decode(v.Addr().Interface()) != nil {
-			d.wrong(n, "here is %s, and a %s is wanted", kindOf(n), v.Kind())
+			wanted := "a whole number"
+			if v.Kind() == reflect.Bool {
+				wanted = "true or false"
+			}
+			d.wrong(n, "here is %s, and %s is wanted", kindOf(n), wanted)
 		}
 	}
 }

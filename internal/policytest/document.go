@@ -24,6 +24,8 @@ type Policy struct {
 	node *yaml.Node
 	// file is where the text is from, if not from the file of cases.
 	file string
+	// wrong tells that there is no document, which was said.
+	wrong bool
 	// places say where the parts of the text are written, by their offsets, if it was
 	// written as YAML.
 	places []place
@@ -51,6 +53,7 @@ func (p *Policy) read(d *decoder, n *yaml.Node) {
 		p.Text = b.String()
 	default:
 		d.wrong(n, "here is %s, and a policy is wanted", kindOf(n))
+		p.wrong = true
 	}
 }
 
@@ -66,6 +69,7 @@ func (p *Policy) open(d *decoder, n *yaml.Node) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		d.wrong(n, "%v", err)
+		p.wrong = true
 		return
 	}
 	p.Text, p.file = string(text), name
@@ -121,6 +125,9 @@ type policyKey struct {
 
 // compile makes a policy of a document for a kind, and says where it is wrong.
 func (c compiled) compile(d *decoder, kind policy.Kind, p *Policy) *snapshot.Policy {
+	if p.wrong {
+		return &snapshot.Policy{}
+	}
 	key := policyKey{kind, p.Text}
 	made, ok := c[key]
 	if !ok {

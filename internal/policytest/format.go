@@ -34,7 +34,8 @@ type Account struct {
 }
 
 // Principal is a caller. Exactly one of user, role, root, service and web-identity says
-// what it is; the name anonymous is the caller who did not sign.
+// what it is; the name anonymous is the caller who did not sign. The tag of names those
+// who can have a field that not all can have.
 type Principal struct {
 	Like                string            `json:"like" doc:"The name of a principal that this one is like, but for the fields that are here."`
 	User                string            `json:"user" doc:"The ARN of an IAM user."`
@@ -42,21 +43,21 @@ type Principal struct {
 	Root                string            `json:"root" doc:"The id of the account whose root user calls."`
 	Service             string            `json:"service" doc:"The name of a service principal, such as ec2.amazonaws.com."`
 	WebIdentity         string            `json:"web-identity" doc:"The ARN of the OIDC provider that vouches for the caller, who takes a role by its trust policy."`
-	FederatedUser       string            `json:"federated-user" doc:"The name of a session that the user made with GetFederationToken."`
-	Session             string            `json:"session" doc:"The name of the session of the role; session by default."`
-	ID                  string            `json:"id" doc:"The unique id of the user or role, such as AROA…; made from the ARN by default."`
-	Tags                map[string]string `json:"tags" doc:"The tags of the user or role."`
-	Policies            []Policy          `json:"policies" doc:"The identity policies of the user or role."`
-	Groups              []string          `json:"groups" doc:"The names of the groups that the user is in."`
-	PermissionsBoundary *Policy           `json:"permissions-boundary" doc:"The permissions boundary of the user or role."`
-	SessionPolicies     []Policy          `json:"session-policies" doc:"The policies that the session was made with; an ARN is a managed policy."`
-	SessionTags         map[string]string `json:"session-tags" doc:"The tags of the session."`
-	SourceIdentity      string            `json:"source-identity" doc:"The source identity of the session."`
-	FederatedProvider   string            `json:"federated-provider" doc:"The identity provider that the session was made by: aws:FederatedProvider."`
-	Claims              map[string]Values `json:"claims" doc:"Condition keys that the session has of its identity provider, such as oidc.example.com:sub."`
-	Temporary           bool              `json:"temporary" doc:"The user signs with credentials of GetSessionToken."`
-	MFAAge              *int              `json:"mfa-age" doc:"How many seconds ago the caller of a session gave a second factor. Without it they gave none."`
-	Issued              string            `json:"issued" doc:"When the temporary credentials were issued; five minutes before the request by default."`
+	FederatedUser       string            `json:"federated-user" of:"user" doc:"The name of a session that the user made with GetFederationToken."`
+	Session             string            `json:"session" of:"role" doc:"The name of the session of the role; session by default."`
+	ID                  string            `json:"id" of:"user role" doc:"The unique id of the user or role, such as AROA…; made from the ARN by default."`
+	Tags                map[string]string `json:"tags" of:"user role" doc:"The tags of the user or role."`
+	Policies            []Policy          `json:"policies" of:"user role" doc:"The identity policies of the user or role."`
+	Groups              []string          `json:"groups" of:"user" doc:"The names of the groups that the user is in."`
+	PermissionsBoundary *Policy           `json:"permissions-boundary" of:"user role" doc:"The permissions boundary of the user or role."`
+	SessionPolicies     []Policy          `json:"session-policies" of:"user role" doc:"The policies that the session was made with; an ARN is a managed policy."`
+	SessionTags         map[string]string `json:"session-tags" of:"user role" doc:"The tags of the session."`
+	SourceIdentity      string            `json:"source-identity" of:"user role" doc:"The source identity of the session."`
+	FederatedProvider   string            `json:"federated-provider" of:"user role" doc:"The identity provider that the session was made by: aws:FederatedProvider."`
+	Claims              map[string]Values `json:"claims" of:"user role web-identity" doc:"Condition keys that the session has of its identity provider, such as oidc.example.com:sub."`
+	Temporary           bool              `json:"temporary" of:"user" doc:"The user signs with credentials of GetSessionToken."`
+	MFAAge              *int              `json:"mfa-age" of:"user role" doc:"How many seconds ago the caller of a session gave a second factor. Without it they gave none."`
+	Issued              string            `json:"issued" of:"user role" doc:"When the temporary credentials were issued; five minutes before the request by default."`
 }
 
 // Network is a service network.

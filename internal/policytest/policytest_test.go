@@ -158,13 +158,14 @@ func TestWrongFiles(t *testing.T) {
 		{"two documents", "cases:" + fine + "---\ncases:" + fine, "f.yaml:3:1: the file has more than one document"},
 		{"two documents, one bad", "cases:" + fine + "---\n[", "the file has more than one document"},
 		{"an anchor inside itself", "policies: &a {b: *a}\ncases:" + fine, "an anchor of it has itself inside"},
-		{"no YAML", "cases: [", "f.yaml: line 1"},
+		{"no YAML", "cases: [", "f.yaml:1: did not find"},
 		{"no cases", "description: x", "f.yaml: there are no cases"},
+		{"a policy", `{"Version": "2012-10-17", "Statement": []}`, "f.yaml: this is a policy and no file of cases: latchwork policy check reads it"},
 		{"an empty list of cases", "cases: []", "f.yaml:1:1: the list of cases is empty"},
 		{"an included file that is not there", "include: [none.yaml]\ncases:" + fine, "f.yaml:1:1: include: open"},
 		{"an included file that is wrong", "include: [wrong.yaml]\ncases:" + fine, "wrong.yaml:1:1: there is no field \"principels\": did you mean \"principals\"?"},
 		{"an included file with cases", "include: [cases.yaml]\ncases:" + fine, "cases.yaml:2:1: a file that is included has no cases"},
-		{"an included file that is no YAML", "include: [bad.yaml]\ncases:" + fine, "bad.yaml: line 1"},
+		{"an included file that is no YAML", "include: [bad.yaml]\ncases:" + fine, "bad.yaml:1: did not find"},
 		{"defined twice", "include: [named.yaml]\nservices: {s: {}}\ncases:" + fine, "named.yaml:1:1: services: \"s\" is defined in a file that includes this one too"},
 		{"a bad policy of an included file", "include: [named.yaml]\ncases:" + fine, "named.yaml:2:35: this is no auth policy"},
 		{"unknown field", "principels: {}\ncases:" + fine, `f.yaml:1:1: there is no field "principels": did you mean "principals"?`},
@@ -175,7 +176,7 @@ func TestWrongFiles(t *testing.T) {
 		{"a mapping for a list", "cases: {}", "here is a mapping, and a list is wanted"},
 		{"a mapping for a text", "description: {}\ncases:" + fine, "here is a mapping, and a text is wanted"},
 		{"nothing for a text", "description:\ncases:" + fine, "here is nothing, and a text is wanted"},
-		{"a text for a number", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, request: {port: http}, want: allow}", `here is "http", and a int64 is wanted`},
+		{"a text for a number", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, request: {port: http}, want: allow}", `here is "http", and a whole number is wanted`},
 		{"no name", "cases:\n- {principal: anonymous, service: {auth-type: NONE}, want: allow}", "f.yaml:2:3: the case has no name"},
 		{"a name twice", "cases:" + fine + fine, `there is another case "b"`},
 		{"nothing wanted", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}}", "does not say what it wants"},
@@ -185,11 +186,24 @@ func TestWrongFiles(t *testing.T) {
 		{"an allow that denies", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, want: {verdict: allow, stage: service}}", "cannot be told of something that is allowed"},
 		{"an implicit deny of a statement", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, want: {cause: implicit, statement: x}}", "denied by no policy or statement"},
 		{"nobody", "cases:\n- {name: a, service: {auth-type: NONE}, want: allow}", "the case has no principal"},
-		{"somebody unknown", "principals: {alice: {user: 'arn:aws:iam::1:user/alice'}}\ncases:\n- {name: a, principal: alise, service: {auth-type: NONE}, want: allow}", `f.yaml:3:24: nothing here is named "alise": did you mean "alice"?`},
-		{"two principals in one", "principals: {a: {user: 'arn:aws:iam::1:user/a', root: '1'}}\ncases:" + fine, "exactly one of user, role"},
+		{"somebody unknown", "principals: {alice: {user: 'arn:aws:iam::123456789012:user/alice'}}\ncases:\n- {name: a, principal: alise, service: {auth-type: NONE}, want: allow}", `f.yaml:3:24: nothing here is named "alise": did you mean "alice"?`},
+		{"two principals in one", "principals: {a: {user: 'arn:aws:iam::123456789012:user/a', root: '123456789012'}}\ncases:" + fine, "exactly one of user, role"},
 		{"a principal without an ARN", "principals: {a: {user: alice}}\ncases:" + fine, `"alice" is no ARN`},
-		{"a long-term user with a session", "principals: {a: {user: 'arn:aws:iam::1:user/a', mfa-age: 5}}\ncases:" + fine, "a user has no session"},
-		{"a group that is not there", "principals: {a: {user: 'arn:aws:iam::1:user/a', groups: [g]}}\ncases:" + fine, `there is no group "g"`},
+		{"a long-term user with a session", "principals: {a: {user: 'arn:aws:iam::123456789012:user/a', mfa-age: 5}}\ncases:" + fine, "a user has no session"},
+		{"an account of too few digits", "principals: {a: {user: 'arn:aws:iam::1:user/a'}}\ncases:" + fine, `f.yaml:1:17: "1" is no id of an account`},
+		{"an account that is none", "accounts: {'1': {organization: o-a1b2c3d4e5}}\ncases:" + fine, `f.yaml: accounts: "1" is no id of an account`},
+		{"a root user of no account", "principals: {a: {root: me}}\ncases:" + fine, `"me" is no id of an account`},
+		{"a user as a role", "principals: {a: {role: 'arn:aws:iam::123456789012:user/a'}}\ncases:" + fine, "f.yaml:1:17: arn:aws:iam::123456789012:user/a is not the ARN of a role, such as arn:aws:iam::123456789012:role/name"},
+		{"a session as a role", "principals: {a: {role: 'arn:aws:sts::123456789012:assumed-role/a/s'}}\ncases:" + fine, "is not the ARN of a role"},
+		{"a session of a user", "principals: {a: {user: 'arn:aws:iam::123456789012:user/a', session: s1}}\ncases:" + fine, "f.yaml:1:17: a user has no session: it is for role"},
+		{"policies of a service", "principals: {a: {service: ec2.amazonaws.com, policies: []}}\ncases:" + fine, "a service has no policies: it is for user, role"},
+		{"a session that none can be", "principals: {a: {role: 'arn:aws:iam::123456789012:role/a', session: a b}}\ncases:" + fine, `session: "a b" is no name of one`},
+		{"a service without a domain", "principals: {a: {service: ec2}}\ncases:" + fine, `"ec2" is no service principal such as ec2.amazonaws.com`},
+		{"an action without a service", "cases:\n- {name: a, principal: anonymous, action: GetObject, want: deny}", `f.yaml:2:3: "GetObject" is not the name of one action`},
+		{"several actions", "cases:\n- {name: a, principal: anonymous, action: 's3:Get*', want: deny}", `"s3:Get*" is not the name of one action`},
+		{"a resource that is no ARN", "cases:\n- {name: a, principal: anonymous, action: 's3:GetObject', resource: {arn: photos}, want: deny}", `resource: "photos" is no ARN`},
+		{"an owner that is no account", "cases:\n- {name: a, principal: anonymous, action: 's3:GetObject', resource: {account: me}, want: deny}", `"me" is no id of an account`},
+		{"a group that is not there", "principals: {a: {user: 'arn:aws:iam::123456789012:user/a', groups: [g]}}\ncases:" + fine, `there is no group "g"`},
 		{"like itself", "principals: {a: {like: b}, b: {like: a}}\ncases:" + fine, "is like itself"},
 		{"neither service nor action", "cases:\n- {name: a, principal: anonymous, want: allow}", "exactly one of service and action"},
 		{"both", "cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, action: 's3:GetObject', want: allow}", "exactly one of service and action"},
@@ -200,7 +214,7 @@ func TestWrongFiles(t *testing.T) {
 		{"a policy that is none", "services:\n  s:\n    auth-type: AWS_IAM\n    policy:\n      Version: 2012-10-17\n      Statement:\n      - {Effect: Allow, Principal: '*', Action: 's3:GetObject', Resource: '*'}\ncases:" + fine, "f.yaml:7:49: this is no auth policy: Invalid action"},
 		{"a policy in JSON that is none", "services: {s: {auth-type: AWS_IAM, policy: '{}'}}\ncases:" + fine, "f.yaml:1:44: this is no auth policy"},
 		{"a policy that is not there", "services: {s: {auth-type: AWS_IAM, policy: read}}\npolicies: {red: {}}\ncases:" + fine, `there is no policy "read": did you mean "red"?`},
-		{"a managed policy that is not there", "principals: {a: {user: 'arn:aws:iam::1:user/a', policies: ['arn:aws:iam::aws:policy/Nope']}}\ncases:" + fine, "there is no managed policy arn:aws:iam::aws:policy/Nope"},
+		{"a managed policy that is not there", "principals: {a: {user: 'arn:aws:iam::123456789012:user/a', policies: ['arn:aws:iam::aws:policy/Nope']}}\ncases:" + fine, "there is no managed policy arn:aws:iam::aws:policy/Nope"},
 		{"a managed policy of AWS's own", "policies: {'arn:aws:iam::aws:policy/AWSDenyAll': {}}\ncases:" + fine, "is a managed policy of AWS's own"},
 		{"a policy that is a list", "policies: {a: []}\ncases:" + fine, "here is a list, and a policy is wanted"},
 		{"a file that is not there", "policies: {a: {file: none.json}}\ncases:" + fine, "none.json: no such file"},
@@ -228,6 +242,11 @@ func TestWrongFiles(t *testing.T) {
 	}
 	if _, err := Load([]string{t.TempDir()}); err == nil || !strings.Contains(err.Error(), "there are no") {
 		t.Errorf("an empty directory: %v", err)
+	}
+	dir := t.TempDir()
+	write(t, dir, "shared.yaml", "description: x")
+	if _, err := Load([]string{dir}); err == nil || !strings.HasPrefix(err.Error(), dir+": there are no cases") {
+		t.Errorf("a directory without cases: %v", err)
 	}
 	if _, err := Load([]string{"none"}); err == nil {
 		t.Error("a path that is not there is not an error")
@@ -359,7 +378,7 @@ func TestInclude(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "shared"), "invoke.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	write(t, filepath.Join(dir, "shared"), "policies.yaml", "include: [all.yaml]\npolicies: {invoke: {file: invoke.json}}")
-	write(t, filepath.Join(dir, "shared"), "all.yaml", "include: [policies.yaml]\naccounts: {1: {organization: o-1}}\nprincipals: {a: {user: 'arn:aws:iam::1:user/a', policies: [invoke]}}\nnetworks: {n: {auth-type: NONE}}\nservices: {s: {auth-type: NONE}}\nresources: {r: {arn: 'arn:aws:s3:::b'}}\ngroups: {g: [invoke]}")
+	write(t, filepath.Join(dir, "shared"), "all.yaml", "include: [policies.yaml]\naccounts: {123456789012: {organization: o-1}}\nprincipals: {a: {user: 'arn:aws:iam::123456789012:user/a', policies: [invoke]}}\nnetworks: {n: {auth-type: NONE}}\nservices: {s: {auth-type: NONE}}\nresources: {r: {arn: 'arn:aws:s3:::b'}}\ngroups: {g: [invoke]}")
 	write(t, dir, "f.yaml", "include: [shared/all.yaml]\nprincipals: {b: {like: a, groups: [g]}}\ncases:\n- {name: a, principal: b, action: 's3:x', resource: r, want: allow}\n- {name: b, principal: a, service: s, network: n, want: allow}")
 	tests, err := Load([]string{dir})
 	if err != nil {
@@ -370,7 +389,7 @@ func TestInclude(t *testing.T) {
 			t.Errorf("%s: %s", r.Name, r.Got)
 		}
 	}
-	if len(tests) != 2 || tests[0].Snap.Account("1").OrgID != "o-1" {
+	if len(tests) != 2 || tests[0].Snap.Account("123456789012").OrgID != "o-1" {
 		t.Errorf("%d cases", len(tests))
 	}
 	if _, err := Load([]string{filepath.Join(dir, "shared")}); err == nil || !strings.Contains(err.Error(), "there are no cases") {
@@ -395,8 +414,8 @@ func TestHiddenFolders(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	for _, text := range []string{
 		"cases:\n- {name: a, principal: anonymous, service: {auth-type: NONE}, request: {query: {a: [b, c]}, headers: {d: e}}, want: allow}",
-		"principals: {a: &a {user: 'arn:aws:iam::1:user/a', groups: [g]}, b: {<<: *a, like: a}}\ngroups: {g: [{file: x}]}\ncases: [{name: a, principal: b, action: s3:x, want: {cause: explicit}}]",
-		"accounts: {1: {organization: o, service-control-policies: [[FullAWSAccess], [p]]}}\npolicies: {p: {Version: 2012-10-17, Statement: {Effect: Deny, Action: '*', Resource: '*'}}}\ncases: [{name: a, principal: {role: 'arn:aws:iam::1:role/r'}, action: s3:x, want: deny}]",
+		"principals: {a: &a {user: 'arn:aws:iam::123456789012:user/a', groups: [g]}, b: {<<: *a, like: a}}\ngroups: {g: [{file: x}]}\ncases: [{name: a, principal: b, action: s3:x, want: {cause: explicit}}]",
+		"accounts: {123456789012: {organization: o, service-control-policies: [[FullAWSAccess], [p]]}}\npolicies: {p: {Version: 2012-10-17, Statement: {Effect: Deny, Action: '*', Resource: '*'}}}\ncases: [{name: a, principal: {role: 'arn:aws:iam::123456789012:role/r'}, action: s3:x, want: deny}]",
 	} {
 		f.Add([]byte(text))
 	}

@@ -45,7 +45,11 @@ func (r *Report) Text(w io.Writer) {
 
 // Summary is one line about all.
 func (r *Report) Summary() string {
-	return fmt.Sprintf("%d cases, %d as wanted, %d not, in %s", r.Cases, r.Cases-r.Failed, r.Failed, r.took.Round(time.Millisecond))
+	cases := "cases"
+	if r.Cases == 1 {
+		cases = "case"
+	}
+	return fmt.Sprintf("%d %s, %d as wanted, %d not, in %s", r.Cases, cases, r.Cases-r.Failed, r.Failed, r.took.Round(time.Millisecond))
 }
 
 // difference tells what was wanted, what came, and why.

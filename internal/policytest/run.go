@@ -92,7 +92,7 @@ func Load(paths []string) ([]*Test, error) {
 		return nil, err
 	}
 	if len(tests) == 0 {
-		return nil, errNoCases
+		return nil, fmt.Errorf("%s: %w", strings.Join(paths, ", "), errNoCases)
 	}
 	return tests, nil
 }
@@ -147,10 +147,13 @@ func isPolicy(text []byte) bool {
 }
 
 // errNoCases is what a file is wrong with that has definitions only.
-var errNoCases = errors.New("there are no cases")
+var errNoCases = errors.New("there are no cases: they are a list with the name cases")
 
 // read makes the tests of one file.
 func read(name string, text []byte, c compiled) ([]*Test, error) {
+	if isPolicy(text) {
+		return nil, fmt.Errorf("%s: this is a policy and no file of cases: latchwork policy check reads it, and a case names it by {file: PATH}", name)
+	}
 	d := &decoder{file: name, included: map[*yaml.Node]string{}}
 	var f File
 	root := d.parse(name, text)

@@ -3,7 +3,11 @@ package policytest
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"fmt"
 	"net/netip"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +46,11 @@ type world struct {
 func newWorld(f *File, d *decoder, c compiled) *world {
 	w := &world{File: f, d: d, compiled: c}
 	settings := &snapshot.Settings{Partition: "aws", Accounts: map[string]snapshot.Account{}}
-	for id, a := range f.Accounts {
+	for _, id := range sortedKeys(f.Accounts) {
+		a := f.Accounts[id]
+		if !policy.IsAccount(id) {
+			d.errs = append(d.errs, fmt.Errorf("%s: accounts: %q is no id of an account: it has twelve digits", d.file, id))
+		}
 		account := snapshot.Account{ID: id, OrgID: a.Organization, OrgPaths: a.OrganizationPaths, Management: a.Management}
 		for _, level := range a.ServiceControlPolicies {
 			policies := []*snapshot.Policy{}
@@ -123,6 +131,13 @@ func (w *world) arnOf(at *yaml.Node, what, text string) (parts [6]string) {
 	return parts
 }
 
+// account checks the id of an account.
+func (w *world) account(at *yaml.Node, id string) {
+	if !policy.IsAccount(id) {
+		w.d.wrong(at, "%q is no id of an account: it has twelve digits", id)
+	}
+}
+
 func (w *world) instant(at *yaml.Node, what, text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -137,21 +152,46 @@ func uniqueID(prefix, arn string) string {
 	return prefix + base32.StdEncoding.EncodeToString(sum[:])[:17]
 }
 
-// caller makes a principal, and the snapshot in which it has its policies.
-func (w *world) caller(p *Principal, at *yaml.Node, now time.Time) (*identity.Principal, *snapshot.Snapshot) {
-	said := 0
-	for _, text := range []string{p.User, p.Role, p.Root, p.Service, p.WebIdentity} {
-		if text != "" {
-			said++
+// sessionName is what the session of a role may be called.
+// Source: STS API Reference, AssumeRole, RoleSessionName.
+var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+
+// misplaced names a field that a principal has and only others can have.
+func (p *Principal) misplaced(what string) (field, of string) {
+	v := reflect.ValueOf(*p)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if of, ok := f.Tag.Lookup("of"); ok && !v.Field(i).IsZero() && !slices.Contains(strings.Fields(of), what) {
+			return f.Tag.Get("json"), strings.Join(strings.Fields(of), ", ")
 		}
 	}
-	if said != 1 {
+	return "", ""
+}
+
+// caller makes a principal, and the snapshot in which it has its policies.
+func (w *world) caller(p *Principal, at *yaml.Node, now time.Time) (*identity.Principal, *snapshot.Snapshot) {
+	var said []string
+	for _, field := range []struct{ name, text string }{
+		{"user", p.User}, {"role", p.Role}, {"root", p.Root}, {"service", p.Service}, {"web-identity", p.WebIdentity},
+	} {
+		if field.text != "" {
+			said = append(said, field.name)
+		}
+	}
+	if len(said) != 1 {
 		w.d.wrong(at, "a principal is exactly one of user, role, root, service and web-identity; the caller who did not sign has the name anonymous")
 		return &identity.Principal{}, w.base
+	}
+	what := said[0]
+	if field, of := p.misplaced(what); field != "" {
+		w.d.wrong(at, "a %s has no %s: it is for %s", what, field, of)
 	}
 	who := &identity.Principal{Partition: "aws"}
 	switch {
 	case p.Service != "":
+		if !strings.Contains(p.Service, ".") {
+			w.d.wrong(at, "service: %q is no service principal such as ec2.amazonaws.com", p.Service)
+		}
 		who.Kind, who.Name = identity.Service, p.Service
 		return who, w.base
 	case p.WebIdentity != "":
@@ -162,6 +202,7 @@ func (w *world) caller(p *Principal, at *yaml.Node, now time.Time) (*identity.Pr
 			":" + first(p.Claims[strings.TrimPrefix(provider[5], "oidc-provider/")+":sub"])
 		return who, w.base
 	case p.Root != "":
+		w.account(at, p.Root)
 		arn := "arn:aws:iam::" + p.Root + ":root"
 		who.Kind, who.Account, who.ARN, who.IssuerARN, who.IssuerID, who.UserID = identity.Root, p.Root, arn, arn, p.Root, p.Root
 		return who, w.base
@@ -171,6 +212,12 @@ func (w *world) caller(p *Principal, at *yaml.Node, now time.Time) (*identity.Pr
 		arn, kind, prefix = p.Role, identity.AssumedRole, "AROA"
 	}
 	parts := w.arnOf(at, "principal", arn)
+	if parts[0] != "" {
+		w.account(at, parts[4])
+		if name, ok := strings.CutPrefix(parts[5], what+"/"); !ok || name == "" || parts[2] != "iam" {
+			w.d.wrong(at, "%s is not the ARN of a %s, such as arn:aws:iam::123456789012:%s/name", arn, what, what)
+		}
+	}
 	id := p.ID
 	if id == "" {
 		id = uniqueID(prefix, arn)
@@ -179,8 +226,9 @@ func (w *world) caller(p *Principal, at *yaml.Node, now time.Time) (*identity.Pr
 	switch {
 	case kind == identity.AssumedRole:
 		session := p.Session
-		if session == "" {
-			session = defaultSession
+		or(&session, defaultSession)
+		if !sessionName.MatchString(session) {
+			w.d.wrong(at, "session: %q is no name of one: it has 2 to 64 letters, digits and _+=,.@-", session)
 		}
 		*who = identity.RoleSession(parts[1], parts[4], arn, id, name, session)
 	case p.FederatedUser != "":
@@ -377,6 +425,16 @@ func (k *keys) Lookup(key *policy.Key) (policy.Values, bool) {
 
 // general makes the question whether an action is allowed on a resource.
 func (w *world) general(c *Case, r *Resource, at *yaml.Node, caller authz.CallerKeys) *authz.Query {
+	vendor, name, ok := strings.Cut(c.Action, ":")
+	if !ok || vendor == "" || name == "" || strings.ContainsAny(c.Action, "*?, \t") {
+		w.d.wrong(at, "%q is not the name of one action with its service, such as s3:GetObject", c.Action)
+	}
+	if r.ARN != "" && r.ARN != "*" {
+		w.arnOf(at, "resource", r.ARN)
+	}
+	if r.Account != "" {
+		w.account(at, r.Account)
+	}
 	k := &keys{said: map[string]policy.Values{}, resource: r, caller: caller}
 	for name, v := range c.Context {
 		key := policy.ParseKey(name)
