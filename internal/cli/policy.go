@@ -127,5 +127,5 @@ func (r *checkedFile) print(e *env) {
 	for _, f := range r.Findings {
 		fmt.Fprintf(e.stdout, "%s:%d:%d: %s [%s]\n    fix: %s\n", r.File, f.Line, f.Column, f.Message, f.Code, f.Fix)
 	}
-	fmt.Fprintf(e.stderr, "%s is a valid %s policy with %d findings\n", r.File, r.Kind, len(r.Findings))
+	fmt.Fprintf(e.stderr, "%s is a valid %s policy; findings: %d\n", r.File, r.Kind, len(r.Findings))
 }

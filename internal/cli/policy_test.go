@@ -40,14 +40,14 @@ func TestPolicyCheck(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"valid", []string{"--kind", "identity", "good.json"}, ExitOK, "", "good.json is a valid identity policy with 0 findings\n"},
-		{"a finding", []string{"--kind", "boundary", "odd.json"}, ExitOK, found, "odd.json is a valid boundary policy with 1 findings\n"},
-		{"a finding, strictly", []string{"--kind", "session", "--strict", "good.json", "odd.json"}, ExitInvalid, found, "good.json is a valid session policy with 0 findings\nodd.json is a valid session policy with 1 findings\n"},
-		{"not valid", []string{"--kind", "identity", "bad.json", "good.json"}, ExitInvalid, "bad.json:1:1: error: Syntax errors in policy. (Policy must contain at least one statement: the element Statement is missing)\n", "good.json is a valid identity policy with 0 findings\n"},
-		{"a folder", []string{"--kind", "service-control", "dir"}, ExitOK, "", "dir/a/one.json is a valid service-control policy with 0 findings\ndir/two.json is a valid service-control policy with 0 findings\n"},
-		{"an auth policy", []string{"--strict", "auth.json"}, ExitOK, "", "auth.json is a valid auth policy with 0 findings\n"},
-		{"a trust policy", []string{"--kind", "trust", "trust.json"}, ExitOK, "", "trust.json is a valid trust policy with 0 findings\n"},
-		{"a resource policy", []string{"--kind", "resource", "resource.json"}, ExitOK, "", "resource.json is a valid resource policy with 0 findings\n"},
+		{"valid", []string{"--kind", "identity", "good.json"}, ExitOK, "", "good.json is a valid identity policy; findings: 0\n"},
+		{"a finding", []string{"--kind", "boundary", "odd.json"}, ExitOK, found, "odd.json is a valid boundary policy; findings: 1\n"},
+		{"a finding, strictly", []string{"--kind", "session", "--strict", "good.json", "odd.json"}, ExitInvalid, found, "good.json is a valid session policy; findings: 0\nodd.json is a valid session policy; findings: 1\n"},
+		{"not valid", []string{"--kind", "identity", "bad.json", "good.json"}, ExitInvalid, "bad.json:1:1: error: Syntax errors in policy. (Policy must contain at least one statement: the element Statement is missing)\n", "good.json is a valid identity policy; findings: 0\n"},
+		{"a folder", []string{"--kind", "service-control", "dir"}, ExitOK, "", "dir/a/one.json is a valid service-control policy; findings: 0\ndir/two.json is a valid service-control policy; findings: 0\n"},
+		{"an auth policy", []string{"--strict", "auth.json"}, ExitOK, "", "auth.json is a valid auth policy; findings: 0\n"},
+		{"a trust policy", []string{"--kind", "trust", "trust.json"}, ExitOK, "", "trust.json is a valid trust policy; findings: 0\n"},
+		{"a resource policy", []string{"--kind", "resource", "resource.json"}, ExitOK, "", "resource.json is a valid resource policy; findings: 0\n"},
 		{"no file", []string{"none.json"}, ExitFailure, "", "latchwork: stat none.json: no such file or directory\n"},
 		{"a folder without policies", []string{"empty"}, ExitFailure, "", "latchwork: in empty there is no file named *.json\n"},
 		{"no such kind", []string{"--kind", "other", "good.json"}, ExitUsage, "", "latchwork: --kind must be one of \"auth\",\"identity\",\"boundary\",\"session\",\"trust\",\"resource\",\"service-control\" but got \"other\"\nRun latchwork --help for the commands.\n"},

@@ -36,7 +36,7 @@ func TestTest(t *testing.T) {
 		{[]string{"--run", "^op", right}, ExitOK, "", "1 case"},
 		{[]string{"--run", "closed", right}, ExitUsage, "", "no case has a name that matches closed"},
 		{[]string{"--run", "(", right}, ExitUsage, "", "missing closing"},
-		{[]string{"--explain", right}, ExitOK, "decision   ALLOWED", "1 cases"},
+		{[]string{"--explain", right}, ExitOK, "decision   ALLOWED", "1 case"},
 		{[]string{"-o", "json", wrong}, ExitFailure, `"passed": false`, "1 not"},
 		{[]string{"-o", "junit", wrong}, ExitFailure, `<failure message="wanted deny; got allow">`, "1 not"},
 		{[]string{bad}, ExitUsage, "", bad + ":2:72: \"perhaps\" is neither allow nor deny"},

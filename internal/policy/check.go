@@ -92,7 +92,7 @@ func alphanumeric(s string) bool {
 func (p *parser) checkPrincipal(s *Statement) *Error {
 	if !p.kind.hasPrincipal() {
 		if s.Principals != nil || s.NotPrincipals != nil {
-			return &Error{Offset: s.Offset, Message: textPrincipal, Detail: "a " + p.kind.String() + " applies to what it is attached to"}
+			return &Error{Offset: s.Offset, Message: textPrincipal, Detail: "each " + p.kind.String() + " applies to what it is attached to"}
 		}
 		return nil
 	}
