@@ -70,68 +70,121 @@ var signers = []signer{
 		unsigned: `request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"`,
 		sign:     `SigV4Auth(credentials, "vpc-lattice-svcs", region).add_auth(request)`,
 		presign:  `SigV4QueryAuth(credentials, "vpc-lattice-svcs", region, expires=300).add_auth(request)`,
+		notes: []string{
+			"Signs the query as it is typed: write a space as `%20` and not `+`, `/` as `%2F`, `:` as `%3A`, or take `crt`.",
+		},
 	},
 	{
 		name: "crt", title: "botocore with CRT, `CrtSigV4Auth`", pin: "boto3[crt]==1.44.5", send: "python",
 		unsigned: `request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"`,
 		sign:     `CrtSigV4Auth(credentials, "vpc-lattice-svcs", region).add_auth(request)`,
 		presign:  `CrtSigV4QueryAuth(credentials, "vpc-lattice-svcs", region, expires=300).add_auth(request)`,
+		notes: []string{
+			"Takes `+` in a query for a plus sign: write a space as `%20`.",
+			"Presigned for `vpc-lattice-svcs`, it adds the header itself.",
+		},
 	},
 	{
 		name: "crt-a", title: "botocore with CRT, `CrtSigV4AsymAuth` (SigV4A)", pin: "boto3[crt]==1.44.5", send: "python",
 		unsigned: `request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"`,
 		sign:     `CrtSigV4AsymAuth(credentials, "vpc-lattice-svcs", region).add_auth(request)`,
 		presign:  `CrtSigV4AsymQueryAuth(credentials, "vpc-lattice-svcs", region, expires=300).add_auth(request)`,
+		notes: []string{
+			"As `crt`. `region` is a list with commas, or `*`.",
+		},
 	},
 	{
 		name: "go", title: "AWS SDK for Go v2, `aws/signer/v4`", pin: "github.com/aws/aws-sdk-go-v2 v1.48.0", send: "go",
 		unsigned: `r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")`,
 		sign:     `err = v4.NewSigner().SignHTTP(ctx, credentials, r, "UNSIGNED-PAYLOAD", "vpc-lattice-svcs", region, time.Now())`,
 		presign:  `link, _, err = v4.NewSigner().PresignHTTP(ctx, credentials, r, "UNSIGNED-PAYLOAD", "vpc-lattice-svcs", region, time.Now())`,
+		notes: []string{
+			"Sends the query in the form that is signed, so that the target receives it sorted and encoded, and `flag=` for `flag`.",
+			"The payload's hash, which is passed to it, does not set the header: set it first.",
+			"gRPC: sign a `POST` of the method's path, and send `authorization` and the `x-amz-*` headers as metadata.",
+		},
 	},
 	{
 		name: "smithy-go-a", title: "smithy-go, `aws-http-auth/sigv4a` (SigV4A)", pin: "github.com/aws/smithy-go/aws-http-auth v1.2.2", send: "smithy-go",
 		unsigned: `options = append(options, func(o *v4a.SignerOptions) { o.AddPayloadHashHeader = true })`,
 		sign: `in := &sigv4a.SignRequestInput{Request: r, Credentials: credentials, Service: "vpc-lattice-svcs", RegionSet: regions, PayloadHash: v4a.UnsignedPayload()}
 err := sigv4a.New().SignRequest(in, options...)`,
-		presign: `in.SignatureType = v4a.SignatureTypeQueryString`,
+		presign: `in := &sigv4a.SignRequestInput{Request: r, Credentials: credentials, Service: "vpc-lattice-svcs", RegionSet: regions, PayloadHash: v4a.UnsignedPayload()}
+in.SignatureType = v4a.SignatureTypeQueryString
+err := sigv4a.New().SignRequest(in, options...)`,
+		notes: []string{
+			"Without `PayloadHash` it signs `UNSIGNED-PAYLOAD` where the body cannot seek, and that of `http.NewRequest` cannot: at the API pass the hash of the body.",
+		},
 	},
 	{
 		name: "js", title: "JavaScript, `@smithy/signature-v4`", pin: `"@smithy/signature-v4": "5.7.5"`, send: "smithy",
 		unsigned: `request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";`,
 		sign:     `const signed = await new SignatureV4({ credentials, region, service: "vpc-lattice-svcs", sha256: Sha256 }).sign(request);`,
 		presign:  `const signed = await new SignatureV4({ credentials, region, service: "vpc-lattice-svcs", sha256: Sha256 }).presign(request, { expiresIn: 300, unhoistableHeaders: new Set(["x-amz-content-sha256"]) });`,
+		notes: []string{
+			"Puts the body's hash into the header by itself: set the header first.",
+			"`host` must be among the headers.",
+			"A header has one value: several are one with a comma.",
+			"The SDK's HTTP handler sends the query in the form that is signed.",
+			"Presigned: without `unhoistableHeaders` the header becomes a parameter of the query, and VPC Lattice wants a header.",
+		},
 	},
 	{
 		name: "js-a", title: "JavaScript, `@smithy/signature-v4a` (SigV4A)", pin: `"@smithy/signature-v4a": "3.6.2"`, send: "smithy",
 		unsigned: `request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";`,
 		sign:     `const signed = await new SignatureV4a({ credentials, region, service: "vpc-lattice-svcs", sha256: Sha256 }).sign(request);`,
+		notes: []string{
+			"As `js`. `region` is a list with commas, or `*`. It does not presign.",
+		},
 	},
 	{
 		name: "aws4fetch", title: "JavaScript, aws4fetch", pin: `"aws4fetch": "1.0.20"`, send: "fetch",
 		unsigned: `headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";`,
 		sign:     `const signed = await new AwsClient({ ...credentials, region, service: "vpc-lattice-svcs" }).sign(url, { method, headers, body });`,
 		presign:  `const signed = await new AwsClient({ ...credentials, region, service: "vpc-lattice-svcs" }).sign(url, { method, headers, body, aws: { signQuery: true } });`,
+		notes: []string{
+			"Signs the body's hash and sends no header: set it.",
+			"Its `fetch` signs in the same way; `sign` gives the request.",
+			"Presigned: `X-Amz-Expires` is a parameter that the caller adds to the URL.",
+		},
 	},
 	{
 		name: "aws4", title: "JavaScript, aws4", pin: `"aws4": "1.13.2"`, send: "aws4",
 		unsigned: `headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";`,
 		sign:     `const signed = aws4.sign({ host, method, path, headers, body, region, service: "vpc-lattice-svcs" }, credentials);`,
 		presign:  `const signed = aws4.sign({ host, method, path, headers, body, region, service: "vpc-lattice-svcs", signQuery: true }, credentials);`,
+		notes: []string{
+			"Signs the body's hash and sends no header: set it.",
+			"Sends the query percent-encoded, and `flag=` for `flag`; the order stays.",
+		},
 	},
 	{
 		name: "curl", title: "curl 7.88, `--aws-sigv4`", missing: otherCurl, send: "curl",
 		sign:     `curl --aws-sigv4 "aws:amz:$AWS_REGION:vpc-lattice-svcs" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" ${AWS_SESSION_TOKEN:+-H "x-amz-security-token: $AWS_SESSION_TOKEN"}`,
 		unsigned: `-H "x-amz-content-sha256: UNSIGNED-PAYLOAD"`,
+		notes: []string{
+			"Signs the query as it is typed: sort the parameters by name and value, encode them (`%20`, `%2F`, `%3A`), and write `flag=` for `flag`. Of its own, `-G --data-urlencode` encodes a space as `+`: that is refused.",
+			"Signs the path as it is typed. The gateway accepts that, unless there is `%25` in it ([divergences](divergences.md)); the API does not, so that ARNs in paths are refused.",
+			"Lists a header that is given twice as two signed headers: join the values with a comma.",
+			"`-T FILE` signs the hash of an empty body: at the API use `-X PUT --data-binary @FILE`. With the header it signs what the header says.",
+			"Does not presign. Nor does it sign with SigV4A.",
+		},
 	},
 	{
 		name: "libcurl", title: "curl 8.23, by its library", pin: "pycurl==7.49.0", send: "pycurl",
 		sign:     `c.setopt(c.AWS_SIGV4, f"aws:amz:{region}:vpc-lattice-svcs"); c.setopt(c.USERPWD, f"{key}:{secret}"); headers += ["x-amz-security-token: " + token] if token else []`,
 		unsigned: `headers.append("x-amz-content-sha256: UNSIGNED-PAYLOAD")`,
+		notes: []string{
+			"Sorts and encodes what it signs, path and query, as AWS does; `curl --aws-sigv4` of that version signs the same.",
+			"An upload (`-T FILE`) still signs the hash of an empty body: at the API use `-X PUT --data-binary @FILE`.",
+		},
 	},
 	{
 		name: "latchwork", title: "`latchwork curl`", send: "latchwork",
 		sign: `latchwork curl --region "$AWS_REGION"`,
+		notes: []string{
+			"Sets what VPC Lattice wants, and signs with the AWS SDK for Go: see `go`. It finds the gateway by the data directory, and prints the reason of a denial.",
+		},
 	},
 }
 

@@ -205,11 +205,11 @@ func callGo(w *world, endpoint string) map[string]string {
 }
 
 var sdks = []sdk{
-	{name: "cli-1", title: "AWS CLI v1", pin: "awscli==1.46.2", call: command("cli-1", func() cli { return clis()[0] })},
-	{name: "cli-2", title: "AWS CLI v2", pin: "aws-cdk-asset-awscli-v2==2.0.198", call: command("cli-2", newest)},
-	{name: "boto3", title: "boto3", pin: "boto3[crt]==1.44.5", call: program("boto3", "boto3/bin/python", "testdata/sdk.py")},
-	{name: "go", title: "AWS SDK for Go v2", pin: "github.com/aws/aws-sdk-go-v2 v1.48.0", call: callGo},
-	{name: "js", title: "AWS SDK for JavaScript v3", pin: `"@aws-sdk/client-vpc-lattice": "3.1142.0"`, call: program("js", "node/node", "testdata/sdk.js")},
+	{name: "cli-1", title: "AWS CLI v1", pin: "awscli==1.46.2", note: "It has no signer for SigV4A, and takes the other one.", call: command("cli-1", func() cli { return clis()[0] })},
+	{name: "cli-2", title: "AWS CLI v2", pin: "aws-cdk-asset-awscli-v2==2.0.198", note: "`AWS_AUTH_SCHEME_PREFERENCE=sigv4a` and `AWS_SIGV4A_SIGNING_REGION_SET` make it sign with SigV4A.", call: command("cli-2", newest)},
+	{name: "boto3", title: "boto3", pin: "boto3[crt]==1.44.5", note: "SigV4A with `Config(auth_scheme_preference=\"sigv4a\", sigv4a_signing_region_set=\"*\")`; without CRT it takes SigV4.", call: program("boto3", "boto3/bin/python", "testdata/sdk.py")},
+	{name: "go", title: "AWS SDK for Go v2", pin: "github.com/aws/aws-sdk-go-v2 v1.48.0", note: "SigV4A with `AuthSchemePreference: []string{\"sigv4a\"}`.", call: callGo},
+	{name: "js", title: "AWS SDK for JavaScript v3", pin: `"@aws-sdk/client-vpc-lattice": "3.1142.0"`, note: "SigV4A with `authSchemePreference: [\"sigv4a\"]`, and `@smithy/signature-v4a` must have been imported.", call: program("js", "node/node", "testdata/sdk.js")},
 }
 
 const sdkTable = `

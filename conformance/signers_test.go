@@ -36,6 +36,7 @@ var probes = []probe{
 	{name: "get", title: "`GET`"},
 	{name: "post", title: "`POST` with a body", method: "POST", body: `{"rate":1}`, headers: [][2]string{{"Content-Type", "application/json"}}},
 	{name: "put", title: "`PUT` with a body", method: "PUT", body: "a=1&b=é", headers: [][2]string{{"Content-Type", "text/plain; charset=utf-8"}}},
+	{name: "upload", title: "`PUT` of a file", method: "PUT", body: "x", upload: true},
 	{name: "path-space", title: "path `/a%20b`", target: "/a%20b"},
 	{name: "path-slash", title: "path `/orders%2F1`", target: "/orders%2F1"},
 	{name: "path-utf8", title: "path `/caf%C3%A9`", target: "/caf%C3%A9"},
@@ -97,14 +98,14 @@ var outcomes = map[string]outcome{
 	"v4a":    {mark: "yes, SigV4A", why: "accepted, signed with SigV4A"},
 	"v4":     {mark: "yes, SigV4", why: "accepted, signed with SigV4 all the same"},
 	"-":      {mark: "–", why: "the client cannot be asked for it"},
-	"header": {"no: header", "IncompleteSignatureException", "Missing the 'x-amz-content-sha256' in canonical headers.", "the header is neither sent nor signed"},
-	"hash":   {"no: payload", "InvalidSignatureException", "Signed payloads are not supported", "the header has the hash of the body, which VPC Lattice does not verify"},
-	"query":  {"no: query", "InvalidSignatureException", "The request signature we calculated does not match", "what is signed for the query is not its canonical form"},
-	"twice":  {"no: headers", "IncompleteSignatureException", "SignedHeaders must be sorted, each name once.", "the header is in the list of signed headers twice"},
-	"path":   {"no: path", "InvalidSignatureException", "The request signature we calculated does not match", "what is signed for the path is the path as it is, and not encoded once more"},
-	"body":   {"no: body", "InvalidSignatureException", "The request signature we calculated does not match", "the hash that is signed is that of an empty body"},
-	"region": {"no: region", "InvalidSignatureException", "Credential should be scoped to a valid region", "signed for a region that is not the server's"},
-	"secret": {"no: secret", "InvalidSignatureException", "The request signature we calculated does not match", "the secret is not that of the access key"},
+	"header": {"**header**", "IncompleteSignatureException", "Missing the 'x-amz-content-sha256' in canonical headers.", "the header is neither sent nor signed"},
+	"hash":   {"**payload**", "InvalidSignatureException", "Signed payloads are not supported", "the header has the hash of the body, which VPC Lattice does not accept"},
+	"query":  {"**query**", "InvalidSignatureException", "The request signature we calculated does not match", "what is signed for the query is not its canonical form"},
+	"twice":  {"**headers**", "IncompleteSignatureException", "SignedHeaders must be sorted, each name once.", "the header is in the list of signed headers twice"},
+	"path":   {"**path**", "InvalidSignatureException", "The request signature we calculated does not match", "what is signed for the path is the path as it is, and not encoded once more"},
+	"body":   {"**body**", "InvalidSignatureException", "The request signature we calculated does not match", "the hash that is signed is that of an empty body"},
+	"region": {"**region**", "InvalidSignatureException", "Credential should be scoped to a valid region", "signed for a region that is not the server's"},
+	"secret": {"**secret**", "InvalidSignatureException", "The request signature we calculated does not match", "the secret is not that of the access key"},
 }
 
 // TestSignerMatrix: what each signer signs is accepted or refused as the table says, the
@@ -346,6 +347,7 @@ const signerTable = `
 get              yes      yes    yes    yes    yes         yes    yes    yes       yes    yes    yes     yes
 post             yes      yes    yes    yes    yes         yes    yes    yes       yes    yes    yes     yes
 put              yes      yes    yes    yes    yes         yes    yes    yes       yes    yes    yes     yes
+upload           -        -      -      -      -           -      -      -         -      yes    yes     -
 path-space       yes      yes    yes    yes    yes         yes    yes    yes       yes    yes    yes     yes
 path-slash       yes      yes    yes    yes    yes         yes    yes    yes       yes    yes    yes     yes
 path-utf8        yes      yes    yes    yes    yes         yes    yes    yes       yes    yes    yes     yes
