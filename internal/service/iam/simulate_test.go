@@ -421,10 +421,14 @@ func TestSimulatePages(t *testing.T) {
 	for i := range 2000 {
 		actions, arns = append(actions, "a:b"+strconv.Itoa(i)), append(arns, "arn:aws:s3:::"+strconv.Itoa(i))
 	}
-	many := slices.Repeat([]string{allowGet}, 999)
-	a := w.ok("SimulateCustomPolicy", params(members("PolicyInputList", document(many...)), members("ActionNames", actions...), members("ResourceArns", arns...), []string{"MaxItems=1000"})...)
-	if got := len(a.at("EvaluationResults").children); got != 100 || a.text("IsTruncated") != "true" {
-		t.Errorf("%d results", got)
+	statements := document(slices.Repeat([]string{allowGet}, 999)...)
+	long := document(`"Effect":"Allow","Resource":"*","Action":["` + strings.Join(actions, `","`) + `"]`)
+	for _, text := range []string{statements, long} {
+		a := w.ok("SimulateCustomPolicy", params(members("PolicyInputList", text), members("ActionNames", actions...), members("ResourceArns", arns...), []string{"MaxItems=1000"})...)
+		want := mostInPage / (1 + len(text)/shortest)
+		if got := len(a.at("EvaluationResults").children); got != want || a.text("IsTruncated") != "true" {
+			t.Errorf("%d results, want %d", got, want)
+		}
 	}
 }
 
