@@ -200,6 +200,23 @@ func TestPrint(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, allowed.String())
 		}
 	}
+	// Empty is neither absent nor nothing.
+	const empty = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestHeader/x":["a","b"],"vpc-lattice-svcs:RequestHeader/y":[]}}}]}`
+	v = invocation(session(own, "managed"), &inbound.Request{Method: "GET", Target: "/", Major: 1, Headers: []inbound.Header{{Name: "x"}}})
+	v.Network.AuthType, v.Service.AuthType, v.Service.Policy = "NONE", "AWS_IAM", compiled(policy.AuthPolicy, empty)
+	var shown strings.Builder
+	x = authz.Explain(world, v.Query())
+	x.Print(&shown)
+	for _, want := range []string{`RequestHeader/x: wanted a, b, received ""`, "RequestHeader/y: wanted no value, received absent"} {
+		if !strings.Contains(shown.String(), want) {
+			t.Errorf("no %q in\n%s", want, shown.String())
+		}
+	}
+	for line := range strings.Lines(denied.String() + allowed.String() + shown.String()) {
+		if strings.HasSuffix(line, " \n") {
+			t.Errorf("%q ends in spaces", line)
+		}
+	}
 }
 
 // TestOfRole: whether somebody may take a role is a question about its trust policy.
