@@ -1,7 +1,6 @@
 package sigv4
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -78,13 +77,14 @@ func hostForms(r *inbound.Request, want Expect) [3]string {
 	return forms
 }
 
-// canonical writes the canonical request into x.buf.
+// canonical writes the canonical request into x.buf, with the query that sortQuery was
+// given.
 func (x *scratch) canonical(r *inbound.Request, s *Signature, form pathForm, host, payload string) {
 	b := append(x.buf[:0], r.Method...)
 	b = append(b, '\n')
 	b = appendPath(b, r.Path(), form)
 	b = append(b, '\n')
-	b = x.appendQuery(b, r.RawQuery(), s.Presigned)
+	b = x.appendQuery(b)
 	b = append(b, '\n')
 	for _, name := range s.SignedHeaders {
 		b = append(b, name...)
@@ -208,17 +208,14 @@ func appendEncoded(b []byte, s string, slash bool) []byte {
 	return b
 }
 
-// pair is one query parameter, as offsets into the buffer that holds its encoded
-// name and value.
+// pair is one query parameter, encoded.
 type pair struct{ name, value string }
 
-// appendQuery writes the canonical query: decoded, encoded anew, sorted by name
-// and then by value. A ';' is no separator, '+' is a space, and a name alone has
-// an empty value.
-func (x *scratch) appendQuery(b []byte, query string, presigned bool) []byte {
-	if query == "" {
-		return b
-	}
+// sortQuery makes x.kv the canonical query: decoded, encoded anew, sorted by name and
+// then by value. A ';' is no separator, '+' is a space, and a name alone has an empty
+// value. It is the dearest part of a long query, so it is done once for all forms of
+// the rest.
+func (x *scratch) sortQuery(query string, presigned bool) {
 	x.kv = x.kv[:0]
 	for rest := query; rest != ""; {
 		var part string
@@ -227,14 +224,21 @@ func (x *scratch) appendQuery(b []byte, query string, presigned bool) []byte {
 			continue
 		}
 		name, value, _ := cut(part, '=')
-		if presigned && name == "X-Amz-Signature" {
+		if presigned && name == presignParams[paramSignature] {
 			continue
 		}
 		x.kv = append(x.kv, pair{reencode(name), reencode(value)})
 	}
 	slices.SortFunc(x.kv, func(a, b pair) int {
-		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
+		if order := strings.Compare(a.name, b.name); order != 0 {
+			return order
+		}
+		return strings.Compare(a.value, b.value)
 	})
+}
+
+// appendQuery writes the query that sortQuery was given.
+func (x *scratch) appendQuery(b []byte) []byte {
 	for i, p := range x.kv {
 		if i > 0 {
 			b = append(b, '&')

@@ -313,7 +313,7 @@ var malformed = []struct {
 	{"64 lower-case hexadecimal", PartHeader, "64 lower-case hexadecimal digits", says("another signature"), "write the signature in lower-case hexadecimal"},
 	{"ECDSA signature in DER", PartHeader, "DER in lower-case hexadecimal", says("another signature"), "write the signature of SigV4A as DER in hexadecimal, not as r and s alone"},
 	{"signing algorithm", PartHeader, AlgorithmHMAC + " or " + AlgorithmECDSA, says("another algorithm"), "sign with SigV4 or SigV4A: SigV2 and signatures with X.509 certificates are not taken here"},
-	{"query string", PartQueryEncoding, fmt.Sprintf("valid percent escapes, and at most %d bytes", maxQuery), query, "write a percent sign that stands for itself as %25"},
+	{"query string", PartQueryEncoding, fmt.Sprintf("valid percent escapes, at most %d bytes and %d parameters", maxQuery, maxParameters), query, "write a percent sign that stands for itself as %25, and what is long in the body"},
 	{"without escapes", PartQueryEncoding, "X-Amz- parameters under their plain names", query, "write the names of X-Amz- parameters as they are"},
 	{"is there twice", PartQueryEncoding, "each X-Amz- parameter once", query, "presign the URL without X-Amz- parameters in it: it may have been presigned already"},
 	{"not percent-encoded correctly", PartQueryEncoding, "valid percent escapes", query, "copy the presigned URL whole, in single quotes in a shell"},
@@ -341,5 +341,5 @@ func signedList(_ *inbound.Request, s *Signature) string { return s.signedList }
 
 func query(r *inbound.Request, _ *Signature) string {
 	_, text, _ := strings.Cut(hideToken(r.Target, redacted), "?")
-	return text
+	return fmt.Sprintf("%.1024s", text)
 }
