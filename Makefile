@@ -31,7 +31,8 @@ check: ## Vet, lint, formatting, layers, generated files.
 	go tool -modfile=$(LINT) staticcheck ./...
 	@unformatted=$$(go tool -modfile=$(LINT) gofumpt -l $$(git ls-files -co --exclude-standard '*.go' | grep -v '\.gen\.go$$')); \
 	 if [ -n "$$unformatted" ]; then echo "run make fmt:"; echo "$$unformatted"; exit 1; fi
-	go mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
+	@for module in . bench/xds bench/policy; do \
+	 (cd $$module && go mod tidy -diff >/dev/null) || { echo "run go mod tidy in $$module"; exit 1; }; done
 
 fuzz: ## Fuzz every target for half a minute.
 	./tools/fuzz.sh 30s

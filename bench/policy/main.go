@@ -55,6 +55,14 @@ func cpu() time.Duration {
 	return time.Duration(t.Nano())
 }
 
+// short writes a number with one digit behind the point if it is below ten.
+func short(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
 // measured is what came of one engine in one scenario at one size.
 type measured struct {
 	decide func(*request) bool
@@ -89,7 +97,7 @@ func run(rounds int, turn time.Duration) error {
 				for i := range ratios {
 					ratios[i] = m.times[i] / all[0].times[i]
 				}
-				fmt.Printf(" %.3g µs (%.3g) |", median(m.times)/1000, median(ratios))
+				fmt.Printf(" %s µs (%s) |", short(median(m.times)/1000), short(median(ratios)))
 			}
 			fmt.Println()
 			switch n {
@@ -204,7 +212,7 @@ func load() error {
 		}
 		took := cpu() - began
 		runtime.KeepAlive(compiled)
-		fmt.Printf("\n10,000 policies of %d statements each, from their texts until they can be decided by: %v.\n", size, took.Round(time.Millisecond))
+		fmt.Printf("\n10,000 policies with a Statement of %d, from their texts until they can be decided by: %v.\n", size, took.Round(time.Millisecond))
 	}
 	return nil
 }
