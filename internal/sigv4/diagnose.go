@@ -78,8 +78,8 @@ func (d *Diagnosis) Summary() string {
 // secret stands for a key that is not known. Where the signature does not fit, it
 // looks for what the signer has done differently from AWS's rules: of all ways in
 // which signers are known to differ, the fewest that make it fit. It tries at most
-// maxTries of them, so that it takes less than a second; it is for people who ask, and
-// not for the path of requests.
+// maxTries of them, so that it takes less than a second, and one search runs at a time,
+// so that those who ask leave the processors to the requests.
 func (v *Verifier) Diagnose(r *inbound.Request, secret Secret, want Expect) Diagnosis {
 	s := new(Signature)
 	attempted, err := s.Parse(r)
@@ -99,6 +99,8 @@ func (v *Verifier) Diagnose(r *inbound.Request, secret Secret, want Expect) Diag
 	if s.SignedHeaders == nil || refused && refusal.Cause == Malformed {
 		return d // There is not enough of a signature to compute anything.
 	}
+	v.searching.Lock()
+	defer v.searching.Unlock()
 	f := v.finder(r, s, secret, want)
 	defer v.free.Put(f.scratch)
 	f.search()

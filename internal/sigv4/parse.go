@@ -105,7 +105,8 @@ func authorizationHeader(r *inbound.Request) (value string, found bool, err erro
 			continue
 		}
 		count++
-		if v := r.Headers[i].Value; hasPrefixFold(v, "AWS4-") || hasPrefixFold(v, "AWS ") {
+		// HTTP/2 keeps spaces before a value.
+		if v := trim(r.Headers[i].Value); hasPrefixFold(v, "AWS4-") || hasPrefixFold(v, "AWS ") {
 			value, found = v, true
 		}
 	}

@@ -31,6 +31,7 @@ func TestAuthorizationHeader(t *testing.T) {
 		{"another order", whole(signature, credential, signed), sigv4.Mismatch, ""},
 		{"no spaces", sigv4.AlgorithmHMAC + " " + credential + "," + signed + "," + signature, sigv4.Mismatch, ""},
 		{"more spaces", sigv4.AlgorithmHMAC + "  " + credential + " \t, " + signed + " ,  " + signature + " ", sigv4.Mismatch, ""},
+		{"spaces before", " \t" + whole(credential, signed, signature), sigv4.Mismatch, ""},
 		{"scheme alone", sigv4.AlgorithmHMAC, sigv4.Malformed, "Authorization header requires 'Credential' parameter. Authorization header requires 'SignedHeaders' parameter. Authorization header requires 'Signature' parameter."},
 		{"no credential", whole("a=b", signed, signature), sigv4.Malformed, "Authorization header requires 'Credential' parameter."},
 		{"no equals sign", whole("Credential", signed, signature), sigv4.Malformed, "missing equal-sign"},

@@ -49,7 +49,9 @@ type Verifier struct {
 	publics map[string]*publicKey
 	// asymmetric admits to what those keys verify.
 	asymmetric *admission
-	free       sync.Pool // *scratch
+	// searching is held while Diagnose looks for what a signer has done.
+	searching sync.Mutex
+	free      sync.Pool // *scratch
 }
 
 // signingKey is a derived key. Its hashes are kept because an HMAC that was used

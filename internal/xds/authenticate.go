@@ -42,7 +42,7 @@ var errMissingToken = status.Error(codes.Unauthenticated, textMissingToken)
 type caller struct {
 	// principal is the anonymous one if nobody signed.
 	principal *identity.Principal
-	// region of the credential scope; "" if nobody signed.
+	// region that the signature is for; "" if nobody signed.
 	region string
 	// keyID is the access key.
 	keyID   string
@@ -110,6 +110,8 @@ func (s *Server) authenticate(ctx context.Context, snap *snapshot.Snapshot, meth
 	})
 	var bad *sigv4.Error
 	switch {
+	case errors.As(err, &bad) && bad.Cause == sigv4.Busy:
+		return nil, status.Error(codes.ResourceExhausted, bad.Detail)
 	case errors.As(err, &bad):
 		return nil, status.Error(codes.Unauthenticated, bad.Fault().Message)
 	case err != nil:
@@ -120,7 +122,7 @@ func (s *Server) authenticate(ctx context.Context, snap *snapshot.Snapshot, meth
 	case signature.Presigned:
 		return nil, status.Error(codes.Unauthenticated, textMissingToken)
 	}
-	return &caller{principal: principal, region: signature.Region, keyID: strings.Clone(signature.AccessKeyID), request: r}, nil
+	return &caller{principal: principal, region: signature.RegionFor(s.cfg.Region), keyID: strings.Clone(signature.AccessKeyID), request: r}, nil
 }
 
 // neutral is the request that opened a stream. gRPC hides "te", which HTTP/2 lets

@@ -163,6 +163,19 @@ func TestSignatures(t *testing.T) {
 	}
 	ended(t, basic, codes.Unauthenticated, textMissingToken)
 	ended(t, w.open("a"), codes.DeadlineExceeded, "no request came")
+	// SigV4A has no region in its scope: the server's own, if the set covers it.
+	for set, good := range map[string]bool{"*": true, region: true, "eu-west-1": false} {
+		s, err := w.dial().StreamAggregatedResources(signedFor(t, long("a"), set))
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, s, first(arn("a"), clusters))
+		if good {
+			receiveOne(t, s)
+		} else {
+			ended(t, s, codes.Unauthenticated, textRegion)
+		}
+	}
 	c, err := grpc.NewClient(w.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

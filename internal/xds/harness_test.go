@@ -14,6 +14,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go/aws-http-auth/credentials"
+	"github.com/aws/smithy-go/aws-http-auth/sigv4a"
+	httpauth "github.com/aws/smithy-go/aws-http-auth/v4"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
@@ -195,8 +198,31 @@ func signed(t testing.TB, creds aws.Credentials, delta bool, at time.Time) conte
 	if err := v4.NewSigner().SignHTTP(context.Background(), creds, r, sigv4.UnsignedPayload, "appmesh", region, at); err != nil {
 		t.Fatal(err)
 	}
+	return carrying(t, r)
+}
+
+// signedFor is signed with SigV4A, for a set of regions.
+func signedFor(t testing.TB, creds aws.Credentials, set string) context.Context {
+	t.Helper()
+	r, err := http.NewRequest("POST", "https://"+host+discovery.AggregatedDiscoveryService_StreamAggregatedResources_FullMethodName, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer := sigv4a.New(func(o *httpauth.SignerOptions) { o.AddPayloadHashHeader = true })
+	if err := signer.SignRequest(&sigv4a.SignRequestInput{
+		Request: r, Credentials: credentials.Credentials{AccessKeyID: creds.AccessKeyID, SecretAccessKey: creds.SecretAccessKey},
+		Service: "appmesh", RegionSet: []string{set}, PayloadHash: httpauth.UnsignedPayload(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return carrying(t, r)
+}
+
+// carrying is a context that carries the signature of a request.
+func carrying(t testing.TB, r *http.Request) context.Context {
+	t.Helper()
 	md := metadata.MD{}
-	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token"} {
+	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Region-Set", "X-Amz-Security-Token"} {
 		if v := r.Header.Get(name); v != "" {
 			md.Set(name, v)
 		}
