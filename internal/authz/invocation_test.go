@@ -111,7 +111,7 @@ func TestKeysOfAnInvocation(t *testing.T) {
 }
 
 // TestStrip: neither what only the gateway may say nor what does not reach the target
-// is a condition key.
+// is a condition key: SeaweedFS cce98fce trusted a header that clients could send.
 func TestStrip(t *testing.T) {
 	v := &authz.Invocation{In: &inbound.Request{}}
 	for _, name := range []string{"te", "proxy-authorization", "upgrade", "keep-alive", "connection", "x-named", "x-amzn-lattice-identity", "x_forwarded_for", "x-kept"} {

@@ -53,10 +53,10 @@ func CheckPath(path string) error {
 		case c == '\\':
 			return fmt.Errorf("the request path holds a backslash at byte %d", i)
 		case c == '%':
-			if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) {
+			if i+2 >= len(path) || !IsHex(path[i+1]) || !IsHex(path[i+2]) {
 				return fmt.Errorf("the request path holds a bad percent escape at byte %d", i)
 			}
-			switch unhex(path[i+1])<<4 | unhex(path[i+2]) {
+			switch Unhex(path[i+1])<<4 | Unhex(path[i+2]) {
 			case 0, '\\':
 				return fmt.Errorf("the request path holds the escape %s at byte %d, which is not allowed", path[i:i+3], i)
 			case '.':
@@ -92,15 +92,26 @@ func CheckQuery(query string) error {
 	if err := CheckQueryBytes(query); err != nil {
 		return err
 	}
-	for i := strings.IndexByte(query, '%'); i >= 0 && i < len(query); i++ {
-		if query[i] != '%' {
-			continue
-		}
-		if i+2 >= len(query) || !isHex(query[i+1]) || !isHex(query[i+2]) {
-			return fmt.Errorf("the query string holds a bad percent escape at byte %d", i)
-		}
+	if i := BadEscape(query); i >= 0 {
+		return fmt.Errorf("the query string holds a bad percent escape at byte %d", i)
 	}
 	return nil
+}
+
+// BadEscape is where a text has a '%' without two hexadecimal digits behind it, -1 if
+// nowhere. What such a text means is anybody's guess.
+func BadEscape(s string) int {
+	for at := 0; ; {
+		i := strings.IndexByte(s[at:], '%')
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if at+2 >= len(s) || !IsHex(s[at+1]) || !IsHex(s[at+2]) {
+			return at
+		}
+		at += 3
+	}
 }
 
 // CheckQueryBytes refuses a query string with bytes that no request target can hold.
@@ -113,11 +124,13 @@ func CheckQueryBytes(query string) error {
 	return nil
 }
 
-func isHex(c byte) bool {
+// IsHex tells whether a character is a hexadecimal digit.
+func IsHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-func unhex(c byte) byte {
+// Unhex is the value of a hexadecimal digit.
+func Unhex(c byte) byte {
 	switch {
 	case c >= 'a':
 		return c - 'a' + 10
@@ -138,7 +151,7 @@ func Unescape(segment string) string {
 	b.Grow(len(segment))
 	for i := 0; i < len(segment); i++ {
 		if c := segment[i]; c == '%' {
-			b.WriteByte(unhex(segment[i+1])<<4 | unhex(segment[i+2]))
+			b.WriteByte(Unhex(segment[i+1])<<4 | Unhex(segment[i+2]))
 			i += 2
 		} else {
 			b.WriteByte(c)

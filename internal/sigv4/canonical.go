@@ -54,9 +54,8 @@ func plain(path string) bool {
 func hostForms(r *inbound.Request, want Expect) [3]string {
 	forms := [3]string{r.Authority}
 	if want.Stream {
-		host := r.Authority
-		if i := strings.LastIndexByte(host, ':'); i > 0 && !strings.HasSuffix(host, "]") {
-			host = host[:i]
+		host := withoutPort(r.Authority)
+		if host != r.Authority {
 			forms[1] = host
 		}
 		if port := host + ":443"; port != r.Authority {
@@ -75,6 +74,13 @@ func hostForms(r *inbound.Request, want Expect) [3]string {
 		forms[1] = host
 	}
 	return forms
+}
+
+func withoutPort(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > 0 && !strings.HasSuffix(host, "]") {
+		return host[:i]
+	}
+	return host
 }
 
 // canonical writes the canonical request into x.buf, with the query that sortQuery was
@@ -266,8 +272,8 @@ func reencode(s string) string {
 		switch {
 		case c == '+':
 			c = ' '
-		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
-			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+		case c == '%' && i+2 < len(s) && inbound.IsHex(s[i+1]) && inbound.IsHex(s[i+2]):
+			c = inbound.Unhex(s[i+1])<<4 | inbound.Unhex(s[i+2])
 			i += 2
 		}
 		if unreserved(c) {
@@ -277,18 +283,4 @@ func reencode(s string) string {
 		}
 	}
 	return string(b)
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-func unhex(c byte) byte {
-	switch {
-	case c <= '9':
-		return c - '0'
-	case c >= 'a':
-		return c - 'a' + 10
-	}
-	return c - 'A' + 10
 }

@@ -14,7 +14,9 @@ import (
 // TestIncidents: what went wrong in other verifiers does not here. Each has the number
 // under which it was published, or the thread. Those of SigV4A are in TestAsymmetric,
 // those of looking keys up in package credential, of headers that only the gateway may
-// set in package gateway.
+// set in package authz. FuzzParse is for the overflows of curl's signer (OSV-2022-1046,
+// OSV-2022-1065). Requests to STS that others relay, as in CVE-2020-16250, are taken
+// nowhere: a signature is good for one service, as the cases of CVE-2025-65073 show.
 func TestIncidents(t *testing.T) {
 	lattice := func(t *testing.T, headers ...[2]string) *inbound.Request {
 		return sign(t, request{method: "PUT", target: "/rates?a=1", service: "vpc-lattice-svcs", headers: headers})

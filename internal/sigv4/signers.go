@@ -461,10 +461,7 @@ func (f *finder) addHosts(want Expect) {
 		}
 	}
 	host := f.r.Authority
-	bare := host
-	if i := strings.LastIndexByte(host, ':'); i > 0 && !strings.HasSuffix(host, "]") {
-		bare = host[:i]
-	}
+	bare := withoutPort(host)
 	f.add(dimHost, plainOption(PartHost, bare,
 		"sign the host with the port that is sent: signers leave out the scheme's own port alone, so 8080 stays; with gRPC send :authority without a port, or sign it"))
 	for _, port := range []string{":80", ":443"} {

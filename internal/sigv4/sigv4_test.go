@@ -263,6 +263,10 @@ func TestUnknownKeyAndWrongSecret(t *testing.T) {
 	if err := v.Verify(r, s, sigv4.Secret(secret), dataPlane()); err != nil {
 		t.Errorf("right secret after a wrong one: %v", err)
 	}
+	// What is kept of a key that was in use is not good for the secret after it, and not
+	// for a key that is gone.
+	checkCause(t, v.Verify(r, s, sigv4.Secret("rotated"), dataPlane()), sigv4.Mismatch)
+	checkCause(t, v.Verify(r, s, nil, dataPlane()), sigv4.UnknownKey)
 }
 
 func FuzzParse(f *testing.F) {

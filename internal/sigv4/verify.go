@@ -174,7 +174,8 @@ func (s *Signature) check(r *inbound.Request, want Expect) error {
 		return failf(Malformed, "the query string of a signed request has %d bytes, the most are %d.", len(query), maxQuery)
 	} else if n := strings.Count(query, "&") + 1; n > maxParameters {
 		return failf(Malformed, "the query string of a signed request has %d parameters, the most are %d.", n, maxParameters)
-	} else if badEscape(query) {
+	} else if inbound.BadEscape(query) >= 0 {
+		// It might be signed as one thing and read as another.
 		return failf(Malformed, "the query string holds a bad percent escape.")
 	}
 	for _, name := range s.SignedHeaders {
@@ -209,22 +210,6 @@ const (
 	maxQuery      = 32 << 10
 	maxParameters = 1000
 )
-
-// badEscape tells whether a '%' is not followed by two hexadecimal digits. What
-// such a text means is anybody's guess, so that it might be signed as one thing and
-// read as another.
-func badEscape(s string) bool {
-	for {
-		i := strings.IndexByte(s, '%')
-		if i < 0 {
-			return false
-		}
-		if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
-			return true
-		}
-		s = s[i+3:]
-	}
-}
 
 // mustBeSigned tells whether an x-amz-* header may not be in a request without
 // being signed. On the data plane that holds only for those that belong to the
