@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -103,24 +104,66 @@ func matchEnd(stretch []token, s string) bool {
 }
 
 // search finds the first place in s that a stretch matches, and gives where that
-// ends; -1 if there is none. It follows all places at which the stretch may have begun
-// together, one bit for each, and so reads s once (Baeza-Yates and Gonnet's "Shift-And"
-// with '?'). It allocates for stretches of more than 64 bytes.
+// ends; -1 if there is none.
 func search(stretch []token, s string) int {
-	if len(stretch) == 0 {
+	switch {
+	case len(stretch) == 0:
 		return 0
-	}
-	if len(stretch) > len(s) {
+	case len(stretch) > len(s):
 		return -1 // What variables put into a pattern can be very long.
+	case !slices.Contains(stretch, tokenAny):
+		// Of a text that is UTF-8 every place in s begins a character. The value of a
+		// variable may be half of one.
+		if text := tokenText(stretch); utf8.ValidString(text) {
+			at := strings.Index(s, text)
+			if at < 0 {
+				return -1
+			}
+			return at + len(text)
+		}
 	}
-	words := (len(stretch) + 63) / 64
-	var buf [256 + 4]uint64
-	all := buf[:]
-	if words > 1 {
-		all = make([]uint64, len(buf)*words)
+	if len(stretch) <= 64 {
+		return searchShort(stretch, s)
 	}
+	return searchLong(stretch, s)
+}
+
+// searchShort is search for a stretch of up to 64 bytes. It follows all places at which
+// the stretch may have begun together, one bit for each, and so reads s once
+// (Baeza-Yates and Gonnet's "Shift-And" with '?').
+func searchShort(stretch []token, s string) int {
 	// literal has for each byte the tokens that are it, one those that are '?'. Bit i of
 	// begun says that the tokens up to i match what ends here.
+	var literal [256]uint64
+	var one, begun uint64
+	for i, t := range stretch {
+		if t == tokenAny {
+			one |= 1 << i
+		} else {
+			literal[t.text()] |= 1 << i
+		}
+	}
+	last := uint64(1) << (len(stretch) - 1)
+	for i := 0; i < len(s); {
+		// Matches begin, and a '?' takes what it takes, at whole characters.
+		moved := begun<<1 | 1
+		next := moved & literal[s[i]]
+		end := i + width(s[i:])
+		for i++; i < end; i++ {
+			next = next << 1 & literal[s[i]]
+		}
+		begun = next | moved&one
+		if begun&last != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// searchLong is searchShort with as many words as the stretch needs. It allocates.
+func searchLong(stretch []token, s string) int {
+	words := (len(stretch) + 63) / 64
+	all := make([]uint64, (256+4)*words)
 	literal, one := all[:256*words], all[256*words:257*words]
 	begun, next, passed := all[257*words:258*words], all[258*words:259*words], all[259*words:]
 	for i, t := range stretch {
@@ -132,7 +175,6 @@ func search(stretch []token, s string) int {
 	}
 	last := uint64(1) << ((len(stretch) - 1) % 64)
 	for i := 0; i < len(s); {
-		// Matches begin, and a '?' takes what it takes, at whole characters.
 		row, carry := literal[int(s[i])*words:][:words], uint64(1)
 		for w, bits := range begun {
 			moved := bits<<1 | carry
