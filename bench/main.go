@@ -358,8 +358,8 @@ func (b *bench) startNginx(backend string) (string, error) {
 func (b *bench) functions() error {
 	b.say("functions")
 	fmt.Fprintf(b.page, "## One decision, one signature\n\n`go test -bench` of the packages. The floor of a signature is the hashing that no verifier can avoid.\n\n```text\n")
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "Match|Decide|Verify|Floor", "-benchtime", "300ms", "-count", "3",
-		"./internal/policy", "./internal/authz", "./internal/sigv4")
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "Match|Decide|Authenticate|Verify|Floor", "-benchtime", "300ms", "-count", "3",
+		"./internal/policy", "./internal/authz", "./internal/credential", "./internal/sigv4")
 	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("go test: %w", err)

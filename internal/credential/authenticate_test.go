@@ -32,7 +32,7 @@ const (
 
 // published is a snapshot of a user with access keys in every state, made of real
 // records whose secrets are sealed with a key ring.
-func published(t *testing.T, k *credential.KeyRing) *snapshot.Snapshot {
+func published(t testing.TB, k *credential.KeyRing) *snapshot.Snapshot {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	backend, err := etcd.Start(t.Context(), etcd.Embedded{Dir: t.TempDir(), Prefix: "t/", Log: quiet})
@@ -78,7 +78,7 @@ func published(t *testing.T, k *credential.KeyRing) *snapshot.Snapshot {
 }
 
 // signed is a request of the data plane, signed with the AWS SDK for Go.
-func signed(t *testing.T, id, secret, token string) *inbound.Request {
+func signed(t testing.TB, id, secret, token string) *inbound.Request {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://rates.example/rates", nil)
 	if err != nil {
@@ -176,6 +176,30 @@ func TestAuthenticate(t *testing.T) {
 			if d.Valid || d.Cause != test.want.String() || strings.Contains(text, test.secret) && len(test.secret) > 1 && test.secret != test.id ||
 				test.token != "" && strings.Contains(text, test.token) {
 				t.Errorf("diagnosed as %s", text)
+			}
+		})
+	}
+}
+
+// BenchmarkAuthenticate is all that is done to know who sent a request: a user, and a
+// session of a role. BenchmarkFloor of package sigv4 is the hashing in it.
+func BenchmarkAuthenticate(b *testing.B) {
+	k, _ := ring(b)
+	snap, tokens := published(b, k), credential.NewTokens(k)
+	id, secret, token := mint(b, tokens)
+	want := sigv4.Expect{Service: "vpc-lattice-svcs", Region: "us-west-2", Now: now, Skew: 5 * time.Minute, DataPlane: true}
+	for _, bench := range []struct {
+		name string
+		r    *inbound.Request
+	}{{"user", signed(b, "AKIAGOOD", "secret of AKIAGOOD", "")}, {"session", signed(b, id, secret, token)}} {
+		b.Run(bench.name, func(b *testing.B) {
+			a := &credential.Authenticator{Tokens: tokens, Verifier: sigv4.NewVerifier()}
+			var s sigv4.Signature
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := a.Authenticate(snap, bench.r, &s, want); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

@@ -22,7 +22,7 @@ import (
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-func ring(t *testing.T) (*credential.KeyRing, string) {
+func ring(t testing.TB) (*credential.KeyRing, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
 	k, err := credential.OpenKeyRing(path)
