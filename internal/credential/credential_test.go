@@ -194,7 +194,7 @@ func TestTokens(t *testing.T) {
 		IssuerARN: "arn:aws:iam::123456789012:role/r", IssuerID: "AROAX", UserID: "AROAX:s", Name: "r",
 		Session: &identity.Session{Name: "s", IssuedAt: now, Expires: now.Add(time.Hour), Tags: map[string]string{"a": "b"}},
 	}
-	id, secret, token, err := tokens.Mint(p, now, now.Add(time.Hour))
+	id, secret, token, err := tokens.Mint(p, now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func mint(t testing.TB, tokens *credential.Tokens) (id, secret, token string) {
 	id, secret, token, err := tokens.Mint(identity.Principal{
 		Kind: identity.AssumedRole, Account: "123456789012", ARN: "arn:aws:sts::123456789012:assumed-role/r/s",
 		Session: &identity.Session{Name: "s", IssuedAt: now, Expires: now.Add(time.Hour)},
-	}, now, now.Add(time.Hour))
+	}, now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

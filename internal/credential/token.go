@@ -71,7 +71,7 @@ const maxClaims = 256 << 10
 
 // Mint makes the credentials of a session. p.Session is set; its Expires is the
 // end of the session.
-func (t *Tokens) Mint(p identity.Principal, _, expires time.Time) (accessKeyID, secret, token string, err error) {
+func (t *Tokens) Mint(p identity.Principal, expires time.Time) (accessKeyID, secret, token string, err error) {
 	id := make([]byte, 16)
 	rand.Read(id)
 	if accessKeyID, err = model.NewAccessKeyID(model.TemporaryKey, p.Account); err != nil {
@@ -127,12 +127,9 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 		if s, err = t.open(token); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 		}
-		t.mu.Lock()
-		if len(t.known) >= maxKnown {
-			clear(t.known)
+		if now.Before(s.Expires) {
+			t.keep(token, s)
 		}
-		t.known[strings.Clone(token)] = s
-		t.mu.Unlock()
 	}
 	if s.Principal.AccessKeyID != accessKeyID {
 		return nil, ErrInvalidToken
@@ -141,6 +138,15 @@ func (t *Tokens) Open(accessKeyID, token string, now time.Time) (*Session, error
 		return nil, ErrExpiredToken
 	}
 	return s, nil
+}
+
+func (t *Tokens) keep(token string, s *Session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.known) >= maxKnown {
+		clear(t.known)
+	}
+	t.known[strings.Clone(token)] = s
 }
 
 func (t *Tokens) open(token string) (*Session, error) {

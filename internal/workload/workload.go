@@ -43,7 +43,7 @@ type Config struct {
 	// Current gives the snapshot in force; nil before the first one.
 	Current func() *snapshot.Snapshot
 	Tokens  interface {
-		Mint(p identity.Principal, now, expiry time.Time) (accessKeyID, secret, sessionToken string, err error)
+		Mint(p identity.Principal, expiry time.Time) (accessKeyID, secret, sessionToken string, err error)
 	}
 	// Secrets seals the tokens of the metadata service.
 	Secrets interface {
@@ -140,7 +140,7 @@ func (s *Service) credentials(snap *snapshot.Snapshot, d *delivery) (*session, e
 	if d.Kind == model.EC2Instance {
 		p.Session.Instance, p.Session.Keys = true, s.instanceKeys(d.Binding)
 	}
-	id, secret, token, err := s.cfg.Tokens.Mint(p, made.made, made.expires)
+	id, secret, token, err := s.cfg.Tokens.Mint(p, made.expires)
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func TestSessionExpires(t *testing.T) {
 	id, secret, token, err := w.tokens.Mint(identity.Principal{
 		Kind: identity.AssumedRole, Partition: "aws", Account: account, ARN: "arn:aws:sts::" + account + ":assumed-role/r/s", IssuerARN: role, IssuerID: "AROAr",
 		UserID: "AROAr:s", Name: "r", Session: &identity.Session{Name: "s", Expires: end},
-	}, time.Now(), end)
+	}, end)
 	if err != nil {
 		t.Fatal(err)
 	}

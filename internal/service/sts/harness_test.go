@@ -72,9 +72,9 @@ func (w *world) AssumeRole(_ context.Context, ask Ask) error {
 	return nil
 }
 
-func (w *world) Mint(p identity.Principal, at, expiry time.Time) (id, secret, token string, err error) {
+func (w *world) Mint(p identity.Principal, expiry time.Time) (id, secret, token string, err error) {
 	w.minted = append(w.minted, p)
-	w.lifetime = expiry.Sub(at)
+	w.lifetime = expiry.Sub(p.Session.IssuedAt)
 	return "ASIAQEXAMPLEEXAMPLE1", "secret", "token", nil
 }
 

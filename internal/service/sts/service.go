@@ -77,7 +77,7 @@ type Ask struct {
 // Tokens makes temporary credentials.
 type Tokens interface {
 	// Mint makes credentials for p, whose Session is filled.
-	Mint(p identity.Principal, now, expiry time.Time) (accessKeyID, secret, sessionToken string, err error)
+	Mint(p identity.Principal, expiry time.Time) (accessKeyID, secret, sessionToken string, err error)
 }
 
 // Service handles the operations.
@@ -98,7 +98,7 @@ func (s *Service) mint(p identity.Principal, lifetime time.Duration) (*wirests.C
 	expiry := now.Add(lifetime)
 	p.Session.IssuedAt, p.Session.Expires = now, expiry
 	p.AccessKeyID = ""
-	id, secret, token, err := s.cfg.Tokens.Mint(p, now, expiry)
+	id, secret, token, err := s.cfg.Tokens.Mint(p, expiry)
 	if err != nil {
 		return nil, err
 	}
