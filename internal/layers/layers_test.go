@@ -20,7 +20,7 @@ const module = "github.com/latchwork/latchwork/"
 // layers holds every package, lowest first. A package may import packages of lower
 // layers, and of its own layer only what peers lists.
 var layers = [][]string{
-	{"internal/fault", "internal/identity", "internal/policy"},
+	{"internal/fault", "internal/identity", "internal/policy", "internal/spelling"},
 	{
 		"internal/policy/random", "internal/policy/reference",
 		"internal/clock", "internal/inbound", "internal/inbound/httpin", "internal/wire", "internal/wire/appmesh",
@@ -39,7 +39,7 @@ var layers = [][]string{
 
 // peers are the imports within a layer; each says what for.
 var peers = map[string][]string{
-	"internal/policy":                {"internal/identity"},         // a request has a principal
+	"internal/policy":                {"internal/identity", "internal/spelling"}, // a request has a principal; findings propose names
 	"internal/policy/random":         {"internal/policy/reference"}, // makes requests for it
 	"internal/inbound/httpin":        {"internal/inbound"},          // makes one
 	"internal/sigv4":                 {"internal/inbound"},          // verifies one
@@ -76,7 +76,7 @@ var fences = []struct {
 }
 
 // pure packages do no I/O and know no HTTP: they are tested without either.
-var pure = []string{"internal/fault", "internal/identity", "internal/policy"}
+var pure = []string{"internal/fault", "internal/identity", "internal/policy", "internal/spelling"}
 
 var impure = []string{"net/http", "os", "log", "log/slog", "os/exec", "io/ioutil", "net"}
 

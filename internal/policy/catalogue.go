@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"github.com/latchwork/latchwork/internal/spelling"
 )
 
 // What is here is what the linter knows of AWS's services. It says nothing of services
@@ -217,33 +219,4 @@ var knownPrefixes = func() []string {
 
 // nearest is the one of several names that a misspelt one probably stands for, "" if
 // none is near.
-func nearest(name string, names []string) string {
-	best, least := "", 1+len(name)/4
-	for _, candidate := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < least {
-			best, least = candidate, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to add, drop or replace to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
+func nearest(name string, names []string) string { return spelling.Nearest(name, names, len(name)/4) }

@@ -37,14 +37,14 @@ type ref int32
 
 const nothing ref = 1<<31 - 1
 
-// dimension is what statements are filed by.
+// dimension is what statements are filed by; several are a set of bits.
 type dimension uint8
 
 const (
-	byNothing dimension = 0
-	byCaller  dimension = 1 << iota >> 1
-	byResource
-	byAction
+	byNothing  dimension = 0
+	byCaller   dimension = 1
+	byResource dimension = 2
+	byAction   dimension = 4
 )
 
 // fewStatements is where an index begins to be faster. Once one is asked, its questions

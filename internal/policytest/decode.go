@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchwork/latchwork/internal/spelling"
 )
 
 // decoder turns the tree of a YAML or JSON file into Go values. It takes nothing that
@@ -243,12 +245,7 @@ func kindOf(n *yaml.Node) string {
 
 // suggest proposes the name that somebody probably meant.
 func suggest(got string, names []string) string {
-	best, distance := "", len(got)/2+1
-	for _, name := range names {
-		if d := edits(got, name); d < distance {
-			best, distance = name, d
-		}
-	}
+	best := spelling.Nearest(got, names, len(got)/2)
 	if best == "" {
 		slices.Sort(names)
 		if len(names) == 0 || len(names) > 12 {
@@ -257,28 +254,6 @@ func suggest(got string, names []string) string {
 		return ": there are " + strings.Join(names, ", ")
 	}
 	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// edits is how many characters must be put in, taken out or changed to make one text of
-// another.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Values are one value, or a list of them.
