@@ -212,6 +212,16 @@ func TestPrint(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, shown.String())
 		}
 	}
+	// A client can neither add a line nor tell the terminal anything.
+	const spoof = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestQueryString/q":"a"}}}]}`
+	v = invocation(session(own, "managed"), &inbound.Request{Method: "GET", Target: "/?q=%0Adecision%20%20%20ALLOWED%1B%5B2J%FF", Major: 1})
+	v.Network.AuthType, v.Service.AuthType, v.Service.Policy = "NONE", "AWS_IAM", compiled(policy.AuthPolicy, spoof)
+	var spoofed strings.Builder
+	x = authz.Explain(world, v.Query())
+	x.Print(&spoofed)
+	if !strings.Contains(spoofed.String(), `received "\ndecision   ALLOWED\x1b[2J\xff"`) || strings.Contains(spoofed.String(), "\ndecision   ALLOWED") {
+		t.Errorf("a client wrote into\n%q", spoofed.String())
+	}
 	for line := range strings.Lines(denied.String() + allowed.String() + shown.String()) {
 		if strings.HasSuffix(line, " \n") {
 			t.Errorf("%q ends in spaces", line)

@@ -3,8 +3,10 @@ package authz
 import (
 	"fmt"
 	"io"
-	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/latchwork/latchwork/internal/policy"
 )
@@ -52,7 +54,7 @@ func (l *LayerResult) print(w io.Writer) {
 func printStatement(w io.Writer, s *policy.StatementResult) {
 	name := fmt.Sprintf("statement %d", s.Index+1)
 	if s.Sid != "" {
-		name += " " + s.Sid
+		name += " " + shown(s.Sid)
 	}
 	matched := "matches"
 	if !s.Matched {
@@ -70,7 +72,7 @@ func printStatement(w io.Writer, s *policy.StatementResult) {
 		}
 		what := el.Element
 		if el.Element == "Condition" {
-			what = "Condition " + el.Operator + " " + el.Key
+			what = "Condition " + el.Operator + " " + shown(el.Key)
 		}
 		received := "absent"
 		if el.Present {
@@ -80,16 +82,23 @@ func printStatement(w io.Writer, s *policy.StatementResult) {
 	}
 }
 
-// listed shows values; an empty text is not nothing.
+// listed shows values.
 func listed(values []string) string {
 	if len(values) == 0 {
 		return "no value"
 	}
-	shown := slices.Clone(values)
-	for i, v := range shown {
-		if v == "" {
-			shown[i] = `""`
-		}
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = shown(v)
 	}
-	return strings.Join(shown, ", ")
+	return strings.Join(all, ", ")
+}
+
+// shown is a text as it is shown. An empty one is not nothing, and what a client sent
+// must neither begin a line of the explanation nor tell the terminal anything.
+func shown(text string) string {
+	if text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return strconv.Quote(text)
+	}
+	return text
 }

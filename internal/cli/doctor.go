@@ -57,7 +57,9 @@ func (c *doctorSigV4Command) Run(e *env) error {
 			return err
 		}
 	} else {
-		printDiagnosis(e.stdout, d)
+		var text strings.Builder
+		printDiagnosis(&text, d)
+		fmt.Fprint(e.stdout, visible(text.String()))
 	}
 	if !d.Valid {
 		return &exitError{code: ExitFailure}

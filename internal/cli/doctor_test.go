@@ -160,3 +160,9 @@ func TestSigningPage(t *testing.T) {
 		t.Errorf("the page does not show\n%s", shown)
 	}
 }
+
+func TestVisible(t *testing.T) {
+	if got, want := visible("a\x1b[2J\u009b\tb\xff\nc é"), "a\\x1b[2J\\u009b\\tb\ufffd\nc é"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/latchwork/latchwork/internal/gateway"
 )
@@ -44,7 +46,9 @@ func (c *explainCommand) Run(e *env) error {
 			return err
 		}
 	} else {
-		printExplanation(e.stdout, x)
+		var text strings.Builder
+		printExplanation(&text, x)
+		fmt.Fprint(e.stdout, visible(text.String()))
 	}
 	allowed := x.Decision != nil && x.Decision.Allowed
 	if c.Expect != "" && allowed != (c.Expect == "allow") {
@@ -89,6 +93,21 @@ func printExplanation(w io.Writer, x *gateway.Explanation) {
 		return
 	}
 	x.Decision.Print(w)
+}
+
+// visible shows control characters but line breaks: what clients send must not tell the
+// terminal anything.
+func visible(text string) string {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(text, "\ufffd") {
+		if r != '\n' && unicode.IsControl(r) {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 func indent(text, with string) string {

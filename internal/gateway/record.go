@@ -242,7 +242,7 @@ func (x *exchange) explainSignature(authenticator *credential.Authenticator) Sig
 	out := SignatureResult{State: "none"}
 	if s := x.signature; s != nil {
 		out = SignatureResult{
-			State: "valid", AccessKeyID: s.AccessKeyID, Algorithm: s.Algorithm, Scope: s.Scope, Signed: s.SignedHeaders,
+			State: "valid", AccessKeyID: s.ShownKeyID(), Algorithm: s.Algorithm, Scope: s.Scope, Signed: s.SignedHeaders,
 			// What is left of the request is not what was signed: see Strip.
 			Diagnosis: &sigv4.Diagnosis{Valid: true},
 		}

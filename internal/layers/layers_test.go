@@ -40,9 +40,9 @@ var layers = [][]string{
 // peers are the imports within a layer; each says what for.
 var peers = map[string][]string{
 	"internal/policy":                {"internal/identity", "internal/spelling"}, // a request has a principal; findings propose names
-	"internal/policy/random":         {"internal/policy/reference"}, // makes requests for it
-	"internal/inbound/httpin":        {"internal/inbound"},          // makes one
-	"internal/sigv4":                 {"internal/inbound"},          // verifies one
+	"internal/policy/random":         {"internal/policy/reference"},              // makes requests for it
+	"internal/inbound/httpin":        {"internal/inbound"},                       // makes one
+	"internal/sigv4":                 {"internal/inbound"},                       // verifies one
 	"internal/awsapi":                {"internal/clock", "internal/inbound", "internal/inbound/httpin", "internal/wire"},
 	"internal/wire/appmesh":          {"internal/awsapi", "internal/wire"},
 	"internal/wire/ec2":              {"internal/awsapi", "internal/wire"},

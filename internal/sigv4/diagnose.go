@@ -189,12 +189,12 @@ func explain(err *Error, r *inbound.Request, s *Signature, want Expect) (d Diffe
 		}, true
 	case UnknownKey:
 		return Difference{
-			PartSecret, "knows no active access key with this id and session token", "signed with " + s.AccessKeyID,
+			PartSecret, "knows no active access key with this id and session token", "signed with " + s.ShownKeyID(),
 			"use an access key of this installation: an id that begins with ASIA needs its session token in x-amz-security-token, and a long-term key must have none",
 		}, true
 	case ExpiredToken:
 		return Difference{
-			PartSecret, "the session of this access key has ended", "signed with " + s.AccessKeyID,
+			PartSecret, "the session of this access key has ended", "signed with " + s.ShownKeyID(),
 			"get new credentials: AssumeRole again, or let the SDK's credential provider refresh them in place of keeping a copy",
 		}, true
 	case BadScope:

@@ -690,3 +690,22 @@ func BenchmarkDiagnose(b *testing.B) {
 		sigv4.NewVerifier().Diagnose(in, sigv4.Secret(secret), dataPlane())
 	}
 }
+
+// TestShownKeyID: people paste secrets where the id of a key belongs.
+func TestShownKeyID(t *testing.T) {
+	for id, want := range map[string]string{"AKIDEXAMPLE": "AKIDEXAMPLE", "ASIA234567": "ASIA234567", "wJalrXUtnFEMI+K7MDENG": "what is no access key id"} {
+		in := sign(t, request{method: "GET", target: "/", service: "vpc-lattice-svcs"})
+		edit(in, "Credential=AKIDEXAMPLE/", "Credential="+id+"/")
+		s, err := sigv4.Parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.ShownKeyID(); got != want {
+			t.Errorf("%s is shown as %s", id, got)
+		}
+		d := sigv4.NewVerifier().Diagnose(in, nil, dataPlane())
+		if text := fmt.Sprint(d.Differences, d.Text, d.Server); want != id && strings.Contains(text, id) {
+			t.Errorf("%s is in %s", id, text)
+		}
+	}
+}

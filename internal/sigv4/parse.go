@@ -385,6 +385,17 @@ func hasUpper(name string) bool {
 	return false
 }
 
+// ShownKeyID is the access key id, for showing it to somebody who looks into a refusal.
+// People paste secrets there, so what cannot be an id is not shown.
+func (s *Signature) ShownKeyID() string {
+	for i := range len(s.AccessKeyID) {
+		if c := s.AccessKeyID[i]; (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return "what is no access key id"
+		}
+	}
+	return s.AccessKeyID
+}
+
 // Signs tells whether a header, by its lower-case name, is part of the signature.
 func (s *Signature) Signs(name string) bool {
 	_, found := slices.BinarySearch(s.SignedHeaders, name)
