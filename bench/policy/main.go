@@ -212,7 +212,7 @@ func load() error {
 		}
 		took := cpu() - began
 		runtime.KeepAlive(compiled)
-		fmt.Printf("\n10,000 policies with a Statement of %d, from their texts until they can be decided by: %v.\n", size, took.Round(time.Millisecond))
+		fmt.Printf("\n10,000 policies (statements in each: %d), from their texts until they can be decided by: %v.\n", size, took.Round(time.Millisecond))
 	}
 	return nil
 }

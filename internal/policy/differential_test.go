@@ -111,13 +111,19 @@ func TestDifferential(t *testing.T) {
 			t.Errorf("%s: %d cases were allowed", kind, all.kinds[kind])
 		}
 	}
+	rarest, where := all.cases, cell{}
 	for _, operator := range random.Qualified {
 		for _, keys := range []string{"absent", "one value", "a list", "sent several times"} {
-			if n := all.cells[cell{operator, keys}]; n < least {
+			n := all.cells[cell{operator, keys}]
+			if n < least {
 				t.Errorf("%s on a key that is %s: %d of %d cases, want %d", operator, keys, n, all.cases, least)
+			}
+			if n < rarest {
+				rarest, where = n, cell{operator, keys}
 			}
 		}
 	}
+	t.Logf("the rarest condition: %s on a key that is %s, in %d cases", where.operator, where.keys, rarest)
 }
 
 // differential makes the nth policy of a seed and asks it.
